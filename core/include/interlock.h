@@ -1,0 +1,228 @@
+/* interlock.h - the only header of the core (libinterlock and the writer program).
+ *
+ * The core keeps machine code in one reservation per process.  The application's views of it are read-only (constants) and
+ * read-execute (code); the only writable view lives in a separate writer process, which validates every instruction of a
+ * private copy before it writes that same copy.  Nothing here knows Python.
+ *
+ * Thread safety: every function may be called from any thread; publishing is serialised inside.  Running code takes no lock.
+ * All functions return an il_status; results are written through pointers that end in _out and only on IL_OK, except
+ * verdict_out, which is written on IL_REJECTED.
+ */
+#ifndef INTERLOCK_H
+#define INTERLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IL_API __attribute__((visibility("default")))
+
+/* ---- Statuses, trap kinds, rules: written once in .def files --------------------------------------------------------- */
+typedef enum il_status {
+#define IL_STATUS(name, number, text) IL_##name = number,
+#include "interlock/statuses.def"
+#undef IL_STATUS
+} il_status;
+
+typedef enum il_trap_kind {
+#define IL_TRAP(name, number, text) IL_TRAP_##name = number,
+#include "interlock/traps.def"
+#undef IL_TRAP
+} il_trap_kind;
+
+typedef enum il_rule {
+#define IL_RULE(number, name, text) IL_RULE_##name = number,
+#include "interlock/rules.def"
+#undef IL_RULE
+} il_rule;
+
+IL_API const char *il_status_text(il_status status);
+IL_API const char *il_trap_text(il_trap_kind kind);
+IL_API const char *il_rule_text(il_rule rule); /* NULL for an unknown rule */
+
+/* ---- Limits ----------------------------------------------------------------------------------------------------------- */
+enum {
+    IL_CODE_VIEW_BYTES = 64 << 20,      /* size of the code view and of the rodata view */
+    IL_RODATA_DELTA = 64 << 20,         /* rodata of the byte at code address A starts its slot at A + IL_RODATA_DELTA */
+    IL_SLOT_GRAIN_BYTES = 64,           /* slots are multiples of this, aligned to it */
+    IL_IMAGE_CODE_BYTES_MAX = 4 << 20,  /* one image: code */
+    IL_IMAGE_RODATA_BYTES_MAX = 4 << 20,/* one image: constants */
+    IL_IMAGE_ENTRIES_MAX = 4096,
+    IL_IMAGE_RELOCATIONS_MAX = 65536,
+    IL_IMAGE_TABLES_MAX = 1024,         /* declared jump tables of one image */
+    IL_ARENA_IMPORTS_MAX = 256,
+    IL_ARENAS_MAX = 4096,
+    IL_INSTRUCTION_BYTES_MAX = 15,
+    IL_FRAME_BYTES_MAX = 256 << 10,     /* one stack frame of published code; a larger adjustment of rsp is refused */
+    IL_STACK_ROOM_BYTES = 768 << 10,    /* kept free below the stack limit: one frame, one gate, one signal frame */
+    IL_ERRNO_TEXT_BYTES = 128
+};
+
+/* ---- What is published ------------------------------------------------------------------------------------------------- */
+typedef enum il_arch { IL_ARCH_X86_64 = 1, IL_ARCH_AARCH64 = 2 } il_arch;
+
+/* Relocation kinds keep the object format's names.  Only branches to an import of the arena exist. */
+typedef enum il_relocation_kind { IL_R_X86_64_PLT32 = 4 } il_relocation_kind;
+
+typedef struct il_relocation {
+    uint32_t offset;       /* of the 4-byte field, from the start of the code; the addend is -4 */
+    uint32_t kind;         /* il_relocation_kind */
+    uint32_t import_index; /* into the arena's import table */
+} il_relocation;
+
+/* A jump table in rodata: count signed 32-bit values, each (target code offset - table address as seen from the code).
+ * Every target must be an instruction boundary of the image. */
+typedef struct il_jump_table {
+    uint32_t rodata_offset;
+    uint32_t count;
+} il_jump_table;
+
+typedef struct il_image {
+    uint32_t arch;                 /* il_arch */
+    uint32_t code_bytes;           /* 1 .. IL_IMAGE_CODE_BYTES_MAX */
+    uint32_t rodata_bytes;         /* 0 .. IL_IMAGE_RODATA_BYTES_MAX */
+    uint32_t entry_count;          /* 1 .. IL_IMAGE_ENTRIES_MAX */
+    uint32_t relocation_count;
+    uint32_t jump_table_count;
+    const uint8_t *code;
+    const uint8_t *rodata;
+    const uint32_t *entries;       /* code offsets, ascending; each an instruction boundary */
+    const il_relocation *relocations;   /* ascending offsets */
+    const il_jump_table *jump_tables;
+} il_image;
+
+typedef struct il_verdict {
+    uint32_t rule;                 /* il_rule; 0 = accepted */
+    uint32_t offset;               /* code offset of the offending instruction, or of the offending item */
+    uint8_t bytes[16];             /* the instruction's bytes, as read by the validator */
+    uint32_t bytes_count;
+    char detail[96];               /* one short English clause, NUL terminated; may be empty */
+} il_verdict;
+
+/* What an arena's code may do beyond our own policy: never more.  Handed over once, frozen. */
+typedef struct il_policy {
+    uint32_t refused_classes;      /* bit set of il_instruction_class (validate.h) refused in addition */
+    uint32_t image_code_bytes_max; /* 0 = IL_IMAGE_CODE_BYTES_MAX */
+} il_policy;
+
+/* ---- The code validator: pure, runs anywhere --------------------------------------------------------------------------- */
+/* IL_OK, IL_REJECTED (verdict_out filled) or IL_INVALID_ARGUMENT.  Reads the image in place: callers other than the writer
+ * get an opinion, not a permission.  import_count: size of the import table relocations may name. */
+IL_API il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_verdict *verdict_out);
+
+/* Reports every violation instead of the first: calls report for each, returns the number in count_out.  report must not keep
+ * its argument. */
+typedef void (*il_report)(void *context, const il_verdict *verdict);
+IL_API il_status il_validate_all(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report,
+                                 void *context, uint32_t *count_out);
+
+/* ---- Region: one per process -------------------------------------------------------------------------------------------- */
+typedef enum il_writer { IL_WRITER_NONE = 0, IL_WRITER_PROCESS = 1, IL_WRITER_ALIAS = 2 } il_writer;
+
+typedef struct il_region_info {
+    uint64_t code_base;            /* RX view */
+    uint64_t rodata_base;          /* R view = code_base + IL_RODATA_DELTA */
+    uint64_t view_bytes;           /* of each */
+    uint32_t writer;               /* il_writer: who can write */
+    int32_t writer_pid;
+    bool has_seals;                /* how the mapping is held: memfd seals verified by reading them back */
+    bool has_mseal;                /*   and the views sealed against remapping */
+    uint64_t code_bytes_used;
+} il_region_info;
+
+/* Error detail of the last failing call of this thread: the operation (static string) and errno. */
+typedef struct il_failure {
+    const char *operation;
+    int32_t error_number;
+} il_failure;
+IL_API void il_last_failure(il_failure *failure_out);
+
+/* Opens the process's region on first use (idempotent; later calls ignore the path).  writer_path: absolute path of the
+ * interlock-writer program. */
+IL_API il_status il_region_open(const char *writer_path);
+IL_API il_status il_region_describe(il_region_info *info_out);
+
+typedef uint64_t il_arena;         /* index and generation; 0 is never one */
+typedef uint64_t il_code;          /* likewise, of a published image */
+
+/* imports: absolute addresses which code of this arena may branch to, in import-index order.  The writer puts a stub for each
+ * into the region (target held in the sealed rodata view) and freezes the table. */
+IL_API il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il_policy *policy, uint64_t code_bytes_max,
+                               il_arena *arena_out);
+/* Retires all code of the arena and frees it for reuse once no thread is inside published code. */
+IL_API il_status il_arena_close(il_arena arena);
+
+/* Copy, validate the copy, write that copy, poison the rest of the slot, entries last.  address_out: absolute address of code
+ * offset 0.  IL_REJECTED fills verdict_out, and nothing was written. */
+IL_API il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, uint64_t *address_out,
+                            il_verdict *verdict_out);
+/* Poisons the code with trap words at once; the slot is reused only after every thread has left published code. */
+IL_API il_status il_retire(il_code code);
+
+/* ---- Running ------------------------------------------------------------------------------------------------------------ */
+/* One per engine; its first word is what function prologues compare with rsp: [[vmctx + 0] + 0]. */
+typedef struct il_exec {
+    uint64_t stack_limit;          /* prologues trap when rsp is below this */
+    uint64_t interrupt_pending;    /* set by il_interrupt and by the deadline; checked when a gate returns */
+    /* Calls an imported function: regs as in il_registers.  Returns an il_trap_kind (0 = none).  Set by the embedder. */
+    uint32_t (*host_call)(void *vmctx, uint32_t import_index, struct il_registers *regs);
+    /* Makes function func_index runnable (compile, publish); writes its address.  Returns an il_trap_kind (0 = none). */
+    uint32_t (*compile)(void *vmctx, uint32_t func_index, uint64_t *address_out);
+    uint64_t stack_bytes_max;      /* of guest code below the outermost entry; 0 = all of the thread's stack */
+    void *embedder;                /* not touched by the core */
+} il_exec;
+
+/* Arguments and results at a crossing, as the System V AMD64 ABI places them: integer registers rdi rsi rdx rcx r8 r9,
+ * xmm0-7 (low 8 bytes), then stack slots.  Result in integer[0] (rax) or vector[0] (xmm0). */
+typedef struct il_registers {
+    uint64_t integer[6];
+    uint64_t vector[8];
+    const uint64_t *stack;
+    uint64_t stack_count;
+} il_registers;
+
+/* Calls code at address with these registers on the calling thread's stack (host_to_code).  IL_OK, or IL_TRAPPED with
+ * *trap_kind_out (il_trap_kind) and *trap_pc_out.  exec->stack_limit is set from this thread's stack and restored. */
+IL_API il_status il_call(il_exec *exec, uint64_t address, il_registers *regs, uint32_t *trap_kind_out, uint64_t *trap_pc_out);
+
+/* Installs the fault handlers if they are not (or no longer) ours; previous ones are chained.  Cheap; call at instantiation. */
+IL_API il_status il_traps_install(void);
+
+/* Interrupts the calling thread's guest code after the given time (nanoseconds; 0 cancels): kind IL_TRAP_INTERRUPTED.  The
+ * signal repeats until cancelled, so that no race can lose it. */
+IL_API il_status il_deadline_set(il_exec *exec, uint64_t nanoseconds);
+
+/* Addresses of the gates that lowered code may import, by name: "host_call" "compile" "memory_grow" "memory_fill" "memory_copy"
+ * "memory_init" "data_drop" "table_init" "table_copy" "elem_drop" "table_fill" "table_grow".  0 when unknown.
+ * The complete list is interlock/gates.def. */
+IL_API uint64_t il_gate_addr(const char *name);
+IL_API uint32_t il_gate_count(void);
+IL_API const char *il_gate_name(uint32_t index);
+
+/* ---- Linear memory and tables (runtime structs shared with lowered code; see docs/internals/abi.md) ------------------------ */
+typedef struct il_memory {
+    uint8_t *base;                 /* never moves */
+    uint64_t length_bytes;         /* current, a multiple of 64 KiB */
+    uint64_t maximum_bytes;        /* growth beyond fails */
+    uint64_t reserved_bytes;       /* of address space, guard included */
+} il_memory;
+
+typedef struct il_funcref { uint64_t code; void *vmctx; uint64_t type_id; } il_funcref;   /* 24 bytes */
+
+typedef struct il_table {
+    il_funcref **elems;            /* never moves; null elements are NULL */
+    uint64_t length;
+    uint64_t maximum;
+    uint64_t reserved_bytes;
+} il_table;
+
+typedef struct il_segment { const void *start; uint64_t length; } il_segment;  /* passive data (bytes) or elem (il_funcref *); dropped: 0 */
+
+IL_API il_status il_memory_open(uint64_t minimum_bytes, uint64_t maximum_bytes, il_memory *memory_out);
+IL_API il_status il_memory_close(il_memory *memory);
+/* previous length in pages, or -1 */
+IL_API int64_t il_memory_grow(il_memory *memory, uint64_t delta_pages);
+IL_API il_status il_table_open(uint64_t minimum, uint64_t maximum, il_table *table_out);
+IL_API il_status il_table_close(il_table *table);
+
+#endif

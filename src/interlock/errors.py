@@ -1,0 +1,160 @@
+"""Every error Interlock raises.  Errors carry data; the sentence is made last."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interlock.artifacts import Rejection
+    from interlock.source import Span
+
+
+class InterlockError(Exception):
+    """Base of all errors of this package."""
+
+
+class SourceError(InterlockError):
+    """The input program is wrong; `span` says where (None: the input as a whole)."""
+
+    def __init__(self, message: str, *, span: Span | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.span = span
+
+    def __str__(self) -> str:
+        """The message, with its place in front when there is one."""
+        return f"{self.span}: {self.message}" if self.span is not None else self.message
+
+
+class WasmMalformedError(SourceError):
+    """The bytes or the text do not decode to a module (WebAssembly core, chapters Binary and Text Format)."""
+
+
+class WasmInvalidError(SourceError):
+    """The module decodes and breaks a typing rule (WebAssembly core, chapter Validation)."""
+
+
+class WasmUnlinkableError(SourceError):
+    """An import is missing or has another type (WebAssembly core, chapter Execution, section Instantiation)."""
+
+
+class CompileError(InterlockError):
+    """A valid program could not be compiled."""
+
+
+class UnsupportedError(CompileError):
+    """The program uses a feature which this version does not have."""
+
+    def __init__(self, feature: str, *, span: Span | None = None) -> None:
+        super().__init__(feature)
+        self.feature = feature
+        self.span = span
+
+    def __str__(self) -> str:
+        """`<place>: not supported: <feature>`."""
+        place = f"{self.span}: " if self.span is not None else ""
+        return f"{place}not supported: {self.feature}"
+
+
+class LimitExceededError(CompileError):
+    """A named limit of `interlock.limits`, or one given by the caller, was passed."""
+
+    def __init__(
+        self, *, limit: str, value: int, maximum: int | None = None, span: Span | None = None
+    ) -> None:
+        super().__init__(limit, value)
+        self.limit = limit
+        self.value = value
+        self.maximum = maximum
+        self.span = span
+
+    def __str__(self) -> str:
+        """`<place>: <value> passes the limit NAME (maximum)`."""
+        place = f"{self.span}: " if self.span is not None else ""
+        top = f" ({self.maximum})" if self.maximum is not None else ""
+        return f"{place}{self.value} passes the limit {self.limit}{top}"
+
+
+class LinkError(CompileError):
+    """An object refers to something that is neither in it nor in the import table."""
+
+    def __init__(self, *, symbol: str, detail: str) -> None:
+        super().__init__(symbol, detail)
+        self.symbol = symbol
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """`<symbol>: <detail>`."""
+        return f"{self.symbol}: {self.detail}"
+
+
+class CodeRejectedError(InterlockError):
+    """The core refused machine code: a bug of a compiler or an attack.  Nothing was written."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection)
+        self.rejection = rejection
+
+    def __str__(self) -> str:
+        """The rejection in one line: rule, offset, bytes, text."""
+        return str(self.rejection)
+
+
+class CodeMemoryError(InterlockError):
+    """Code memory could not be had, written or kept."""
+
+    def __init__(self, *, operation: str, status: str, errno: int = 0) -> None:
+        super().__init__(operation, status, errno)
+        self.operation = operation
+        self.status = status
+        self.errno = errno
+
+    def __str__(self) -> str:
+        """`<operation>: <status> (<system error>)`."""
+        system = f" ({os.strerror(self.errno)})" if self.errno else ""
+        return f"{self.operation}: {self.status}{system}"
+
+
+class Trap(InterlockError):  # noqa: N818  (the WebAssembly standard's word)
+    """The guest failed; the host is fine.  `kind` is the standard's text, for example ``unreachable``."""
+
+    def __init__(self, kind: str, *, code: int, function: str = "") -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.code = code
+        self.function = function
+
+    def __str__(self) -> str:
+        """`trap: <kind> in <function>`."""
+        place = f" in {self.function}" if self.function else ""
+        return f"trap: {self.kind}{place}"
+
+
+class ExitError(InterlockError):
+    """The guest ended itself with this status (WASI ``proc_exit``)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def __str__(self) -> str:
+        """`the program exited with status N`."""
+        return f"the program exited with status {self.status}"
+
+
+class ClosedError(InterlockError):
+    """An object was used after its `close()`."""
+
+
+class InternalError(InterlockError):
+    """A broken invariant of ours: please report it."""
+
+    def __init__(self, *, stage: str, detail: str) -> None:
+        super().__init__(stage, detail)
+        self.stage = stage
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """`internal error in <stage>: <detail>`."""
+        return f"internal error in {self.stage}: {self.detail} (please report this)"

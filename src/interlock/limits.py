@@ -1,0 +1,46 @@
+"""Every limit by name.  Each is tested at the limit and one past it.
+
+Limits shared with the core (`IL_...` in `core/include/interlock.h`) are compared with the built library by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Code memory (core/include/interlock.h).
+CODE_VIEW_BYTES: Final = 64 << 20
+RODATA_DELTA_BYTES: Final = 64 << 20
+SLOT_GRAIN_BYTES: Final = 64
+IMAGE_CODE_BYTES_MAX: Final = 4 << 20
+IMAGE_RODATA_BYTES_MAX: Final = 4 << 20
+IMAGE_ENTRIES_MAX: Final = 4096
+IMAGE_RELOCATIONS_MAX: Final = 65536
+IMAGE_TABLES_MAX: Final = 1024
+ARENA_IMPORTS_MAX: Final = 256
+FRAME_BYTES_MAX: Final = 256 << 10
+STACK_ROOM_BYTES: Final = 768 << 10
+
+# WebAssembly: the implementation limits of the JavaScript API (section "Implementation-defined Limits") where it has one.
+WASM_MODULE_BYTES_MAX: Final = 1 << 30
+WASM_TYPES_MAX: Final = 1_000_000
+WASM_FUNCTIONS_MAX: Final = 1_000_000
+WASM_IMPORTS_MAX: Final = 1_000_000
+WASM_EXPORTS_MAX: Final = 1_000_000
+WASM_GLOBALS_MAX: Final = 1_000_000
+WASM_DATA_SEGMENTS_MAX: Final = 100_000
+WASM_ELEM_SEGMENTS_MAX: Final = 100_000
+WASM_TABLES_MAX: Final = 100_000
+WASM_MEMORIES_MAX: Final = 100
+WASM_TABLE_ELEMENTS_MAX: Final = 10_000_000
+WASM_FUNCTION_BYTES_MAX: Final = 7_654_321
+WASM_LOCALS_MAX: Final = 50_000
+WASM_PARAMS_MAX: Final = 1_000
+WASM_RESULTS_MAX: Final = 1_000
+WASM_NESTING_MAX: Final = 10_000
+WASM_BR_TABLE_TARGETS_MAX: Final = 65_520
+WASM_MEMORY_PAGES_MAX: Final = 65_536
+WASM_PAGE_BYTES: Final = 65_536
+
+# Compiling one function in the compiler process.
+COMPILE_SECONDS_MAX: Final = 120
+COMPILE_MEMORY_BYTES_MAX: Final = 4 << 30

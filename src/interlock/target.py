@@ -1,0 +1,68 @@
+"""The machine that code is made for.  Immutable, shared, part of every cache key."""
+
+from __future__ import annotations
+
+import enum
+import platform
+import sys
+from dataclasses import dataclass
+
+
+class Arch(enum.Enum):
+    """Instruction set; the value is the core's `il_arch`."""
+
+    X86_64 = 1
+    AARCH64 = 2
+
+
+class System(enum.Enum):
+    """Operating system."""
+
+    LINUX = "linux"
+    MACOS = "macos"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Architecture, system, and the CPU features which generated code may use (LLVM's names)."""
+
+    arch: Arch
+    system: System
+    cpu: str
+    features: tuple[str, ...] = ()
+
+    @property
+    def triple(self) -> str:
+        """LLVM's target triple."""
+        arch = {Arch.X86_64: "x86_64", Arch.AARCH64: "aarch64"}[self.arch]
+        return f"{arch}-unknown-linux-gnu" if self.system is System.LINUX else f"{arch}-apple-macosx"
+
+    def __str__(self) -> str:
+        """As on the command line: `x86_64-linux`."""
+        return f"{self.arch.name.lower()}-{self.system.value}"
+
+
+X86_64_LINUX_V2 = Target(arch=Arch.X86_64, system=System.LINUX, cpu="x86-64-v2")
+X86_64_LINUX_V3 = Target(arch=Arch.X86_64, system=System.LINUX, cpu="x86-64-v3")
+
+# What x86-64-v3 asks for beyond v2 (System V ABI, AMD64 supplement, "Micro-Architecture Levels").
+_V3_FLAGS = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"})
+_V2_FLAGS = frozenset({"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"})
+
+
+def host_target() -> Target | None:
+    """The target of this machine, or None where this version generates no code for it."""
+    if sys.platform != "linux" or platform.machine() not in {"x86_64", "AMD64"}:
+        return None
+    flags = _cpu_flags()
+    if flags >= _V3_FLAGS | _V2_FLAGS:
+        return X86_64_LINUX_V3
+    return X86_64_LINUX_V2 if flags >= _V2_FLAGS else None
+
+
+def _cpu_flags() -> frozenset[str]:
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+        for line in info:
+            if line.startswith("flags"):
+                return frozenset(line.partition(":")[2].split())
+    return frozenset()
