@@ -1,0 +1,1 @@
+../tests/programs/sha256.c
