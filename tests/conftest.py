@@ -24,7 +24,9 @@ hypothesis.settings.load_profile("ci")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--quickjs`: where the wasm file of the npm package quickjs-wasi is."""
-    parser.addoption("--quickjs", metavar="PATH", help="quickjs.wasm of the npm package quickjs-wasi")
+    parser.addoption(
+        "--quickjs", metavar="PATH", help="quickjs.wasm of the npm package quickjs-wasi"
+    )
 
 
 @pytest.fixture(scope="session")

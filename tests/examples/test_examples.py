@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def _run(*command: str, status: int = 0) -> str:
@@ -22,11 +22,15 @@ def _run(*command: str, status: int = 0) -> str:
 def test_hello_c_greets(compile_c: Callable[[Path], Path], repository: Path) -> None:
     wasm = compile_c(repository / "examples/hello.c")
 
-    assert _run("-m", "interlock", "run", str(wasm), "Ada", "Grace") == "Hello, Ada!\nHello, Grace!\n"
+    assert (
+        _run("-m", "interlock", "run", str(wasm), "Ada", "Grace") == "Hello, Ada!\nHello, Grace!\n"
+    )
 
 
 def test_hello_wat_greets(repository: Path) -> None:
-    assert _run("-m", "interlock", "run", str(repository / "examples/hello.wat")) == "Hello, world!\n"
+    assert (
+        _run("-m", "interlock", "run", str(repository / "examples/hello.wat")) == "Hello, world!\n"
+    )
 
 
 def test_hello_wat_adds_when_invoked(repository: Path) -> None:
@@ -54,7 +58,9 @@ def test_quickjs_evaluates_javascript(quickjs_wasm: Path, repository: Path) -> N
 
     out = _run(str(repository / "examples/quickjs.py"), str(quickjs_wasm), script)
 
-    expected = "sorted 1,2,3\nlater\n" + '{"fib":610,"text":"CAF\u00c9","root":1.4142135623730951}\n'
+    expected = (
+        "sorted 1,2,3\nlater\n" + '{"fib":610,"text":"CAF\u00c9","root":1.4142135623730951}\n'
+    )
     assert out == expected
 
 

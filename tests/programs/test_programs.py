@@ -24,7 +24,7 @@ again:  dup dup mul print
         pop push 0x7fffffffffffffff push 1 add print halt
 """
 DOCUMENT = {
-    "name": "caf\u00e9 \U0001f600 \x7f\n\t\"\\",
+    "name": 'caf\u00e9 \U0001f600 \x7f\n\t"\\',
     "numbers": [0, -1, 1.5, 1e21, 5e-324, 0.1, 123456789012345680, -0.0],
     "nested": {"b": [True, False, None, [], {}], "a": {"deep": [[[["x"]]]]}},
     "empty": "",
@@ -34,7 +34,7 @@ DOCUMENT = {
 def _large_document() -> bytes:
     source = random.Random(7)  # noqa: S311  (the same document in every run)
     rows = [
-        {"id": i, "weight": source.uniform(-1e6, 1e6), "tags": ["t%d" % source.randrange(50)] * 3}
+        {"id": i, "weight": source.uniform(-1e6, 1e6), "tags": [f"t{source.randrange(50)}"] * 3}
         for i in range(2000)
     ]
     return json.dumps(rows).encode()
@@ -182,7 +182,9 @@ def test_program_behaves_as_under_wasmtime(
     assert got == expected
 
 
-def test_json_output_is_the_same_document(compile_c: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_json_output_is_the_same_document(
+    compile_c: Callable[[Path], Path], tmp_path: Path
+) -> None:
     wasm = compile_c(HERE / "json.c")
     case = Case(program="json", args=("-c", "large.json"))
 
