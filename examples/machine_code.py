@@ -1,6 +1,6 @@
 """Publishes machine code of one's own, calls it, and shows a refusal.
 
-    python examples/machine_code.py
+python examples/machine_code.py
 """
 
 from __future__ import annotations

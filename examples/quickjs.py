@@ -35,7 +35,9 @@ class QuickJs:
             "host_interrupt": lambda: 0,
             "host_promise_rejection": self._drop_rejection,
             "host_module_normalize": self._normalize,
-            "host_module_load": lambda _name, _length_out: _NO_VALUE,  # no modules: "could not load"
+            "host_module_load": lambda _name, _length_out: (
+                _NO_VALUE
+            ),  # no modules: "could not load"
             "host_get_timezone_offset": lambda _high, _low: 0,  # UTC
         }
         module = engine.compile_wasm(wasm, file="quickjs.wasm")
@@ -117,7 +119,7 @@ class QuickJs:
 
 def main() -> int:
     """Evaluate each script of the command line in one runtime."""
-    if len(sys.argv) < 3:  # noqa: PLR2004  (the program, quickjs.wasm, one script)
+    if len(sys.argv) < 3:
         print("usage: quickjs.py QUICKJS.WASM SCRIPT...", file=sys.stderr)
         return 2
     with interlock.Engine() as engine:

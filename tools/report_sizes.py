@@ -1,6 +1,6 @@
 """Reports files, functions and commands above the sizes that style.md aims at.  Fails only when the core is over budget.
 
-    python tools/report_sizes.py
+python tools/report_sizes.py
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def core_files() -> list[Path]:
     core = ROOT / "core"
     files = [path for folder in ("src", "include") for path in (core / folder).rglob("*")]
     return sorted(
-        path for path in files if path.suffix in {".c", ".h", ".def", ".S"} and "generated" not in path.parts
+        path
+        for path in files
+        if path.suffix in {".c", ".h", ".def", ".S"} and "generated" not in path.parts
     )
 
 

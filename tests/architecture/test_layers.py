@@ -18,7 +18,6 @@ HEAVY = (
     "interlock.codegen",
     "interlock.core",
     "llvmlite",
-    "re",
     "subprocess",
     "ziglang",
 )

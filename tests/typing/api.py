@@ -1,0 +1,45 @@
+"""The public interface as the type checker sees it: mypy reads this file, nothing runs it."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import interlock
+
+
+def embedding(wasm: bytes) -> None:
+    """An engine, a module, an instance, and its exports."""
+    with interlock.Engine(interlock.Config(code_bytes_max=64 << 20)) as engine:
+        assert_type(engine.protection, interlock.Protection)
+        module = engine.compile_wasm(wasm)
+        assert_type(module, interlock.Module)
+        wasi = interlock.Wasi(args=["program"], env={"K": "V"}, preopens={"/": "."})
+        instance = engine.instantiate(module, imports={"env": {"log": print}}, wasi=wasi)
+        assert_type(instance, interlock.Instance)
+        assert_type("add" in instance.exports, bool)
+        assert_type(instance.run(), int)
+
+
+def own_machine_code(code: bytes) -> None:
+    """A region, published code, and a function of it."""
+    with interlock.Region(4 << 20) as region:
+        published = region.publish(code, entries={"f": 0})
+        assert_type(published, interlock.PublishedCode)
+        published.function("f", "i64(i64, i64)")
+
+
+def refusal(error: interlock.CodeRejectedError) -> None:
+    """A rejection is data."""
+    assert_type(error.rejection, interlock.Rejection)
+    assert_type(error.rejection.rule_id, str)
+    assert_type(error.rejection.bytes_seen, bytes)
+
+
+def one_liner() -> None:
+    """The default engine."""
+    assert_type(interlock.load("plugin.wasm"), interlock.Instance)
+
+
+def trap(error: interlock.Trap) -> None:
+    """A trap names its kind."""
+    assert_type(error.kind, str)
