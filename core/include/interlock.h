@@ -160,6 +160,8 @@ IL_API il_status il_publish(il_arena arena, const il_image *image, il_code *code
 IL_API il_status il_retire(il_code code);
 
 /* ---- Running ------------------------------------------------------------------------------------------------------------ */
+struct il_registers;
+
 /* One per engine; its first word is what function prologues compare with rsp: [[vmctx + 0] + 0]. */
 typedef struct il_exec {
     uint64_t stack_limit;          /* prologues trap when rsp is below this */

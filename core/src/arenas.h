@@ -1,0 +1,60 @@
+/* arenas.h - who owns which slot: arenas with quota and generation, slots with generation and quarantine.  Pure book-keeping:
+ * no byte of code memory is touched here.
+ *
+ * A handle is index + (generation << 32); generations start at 1 and a number is not handed out twice until 2^32 are spent, so
+ * a stale handle is noticed.  A code handle's index is the first grain of its slot.
+ */
+#ifndef IL_ARENAS_H
+#define IL_ARENAS_H
+
+#include "slots.h"
+
+enum { IL_NO_SLOT = 0x7fffffff };
+
+typedef enum il_slot_state { IL_SLOT_FREE = 0, IL_SLOT_LIVE = 1, IL_SLOT_QUARANTINED = 2 } il_slot_state;
+
+typedef struct il_slot {
+    uint64_t arena;        /* handle of the owner */
+    uint32_t generation;
+    uint32_t grains;
+    uint32_t previous, next; /* in the arena's list, or (next only) in the quarantine */
+    uint16_t state;        /* il_slot_state */
+    bool is_charged;       /* counts against the owner's quota: everything but the import stubs */
+} il_slot;
+
+typedef struct il_arena_record {
+    bool is_open;
+    uint32_t generation;
+    uint32_t import_count;
+    uint32_t stubs;        /* slot of the import stubs, or IL_NO_SLOT */
+    uint32_t first;        /* slot, or IL_NO_SLOT */
+    il_policy policy;
+    uint64_t bytes_max, bytes_charged;
+} il_arena_record;
+
+typedef struct il_ledger {
+    il_slots slots;
+    il_slot slot[IL_GRAINS];  /* by first grain; pages are touched as code is published */
+    il_arena_record arenas[IL_ARENAS_MAX];
+    uint32_t quarantine;      /* first slot, or IL_NO_SLOT */
+    uint64_t quarantined_grains;
+} il_ledger;
+
+void il_ledger_open(il_ledger *ledger);
+
+/* NULL for a handle that names no open arena. */
+il_arena_record *il_ledger_arena(il_ledger *ledger, il_arena arena);
+/* IL_NO_SLOT for a handle that names no live slot. */
+uint32_t il_ledger_code(const il_ledger *ledger, il_code code);
+il_code il_ledger_handle(const il_ledger *ledger, uint32_t slot);
+
+/* IL_OK, or IL_NO_MEMORY when all arenas are open. */
+il_status il_ledger_open_arena(il_ledger *ledger, const il_policy *policy, uint64_t bytes_max, il_arena *arena_out);
+void il_ledger_close_arena(il_ledger *ledger, il_arena arena); /* its slots were retired before */
+
+/* IL_OK, or IL_NO_MEMORY: over the quota (unless the slot is not charged), or no room. */
+il_status il_ledger_take(il_ledger *ledger, il_arena arena, uint32_t bytes, bool is_charged, uint32_t *slot_out);
+void il_ledger_quarantine(il_ledger *ledger, uint32_t slot); /* from live */
+void il_ledger_reclaim(il_ledger *ledger);                   /* frees the whole quarantine */
+
+#endif

@@ -1,0 +1,65 @@
+/* protocol.h - what the application and the writer process say to each other over their socket.
+ *
+ * One request, one reply, in turn.  Both ends are built together, so the structs travel as they are in memory.  The writer
+ * believes nothing: it reads no payload before every count was checked against its limit (il_request_bytes).
+ *
+ * Payload, in this order, so that everything is aligned:
+ *   PUBLISH     entries, relocations, jump tables, rodata (padded to 4 bytes), code
+ *   ARENA_OPEN  import addresses
+ *   otherwise   nothing
+ */
+#ifndef IL_PROTOCOL_H
+#define IL_PROTOCOL_H
+
+#include "interlock.h"
+
+enum { IL_SOCKET_FD = 3, IL_HELLO_MAGIC = 0x314c4f49 };
+
+typedef enum il_operation {
+    IL_OP_PUBLISH = 1,
+    IL_OP_RETIRE = 2,
+    IL_OP_ARENA_OPEN = 3,
+    IL_OP_ARENA_CLOSE = 4,
+    IL_OP_RECLAIM = 5
+} il_operation;
+
+typedef struct il_request {
+    uint32_t operation;         /* il_operation */
+    uint32_t may_reclaim;       /* no thread is inside: what was retired before this request may be reused */
+    uint64_t handle;            /* il_arena or il_code */
+    uint64_t arena_bytes_max;
+    uint32_t import_count;
+    il_policy policy;
+    uint32_t arch, code_bytes, rodata_bytes, entry_count, relocation_count, jump_table_count;
+    uint32_t reserved;          /* zero */
+} il_request;
+
+typedef struct il_reply {
+    uint32_t status;            /* il_status */
+    uint32_t is_recycled;       /* the slot held other code before */
+    uint64_t handle;
+    uint64_t slot_offset;
+    uint64_t taken_bytes;       /* of the view, quarantine included */
+    uint64_t quarantined_bytes;
+    il_verdict verdict;
+} il_reply;
+
+/* The writer's first message; with IL_OK it carries the descriptors of code and rodata. */
+typedef struct il_hello {
+    uint32_t magic;
+    uint32_t status;            /* il_status */
+    int32_t error_number;
+    int32_t pid;
+    char operation[48];         /* what failed */
+} il_hello;
+
+enum {
+    IL_PAYLOAD_BYTES_MAX = IL_IMAGE_CODE_BYTES_MAX + IL_IMAGE_RODATA_BYTES_MAX + IL_IMAGE_ENTRIES_MAX * 4 +
+                           IL_IMAGE_RELOCATIONS_MAX * 12 + IL_IMAGE_TABLES_MAX * 8,
+    IL_MESSAGE_BYTES_MAX = (int)sizeof(il_request) + IL_PAYLOAD_BYTES_MAX
+};
+
+_Static_assert(sizeof(il_request) == 64 && sizeof(il_relocation) == 12 && sizeof(il_jump_table) == 8, "no padding");
+_Static_assert(IL_ARENA_IMPORTS_MAX * 8 < IL_PAYLOAD_BYTES_MAX, "a table of imports fits");
+
+#endif
