@@ -1,0 +1,35 @@
+/* validate_public.c - the code validator as anyone may call it: an opinion, not a permission.
+ *
+ * Owns the scratch, 1 MiB of static memory that is only touched as far as the image is long, behind a lock.
+ */
+#include <pthread.h>
+
+#include "validate.h"
+
+static pthread_mutex_t scratch_lock = PTHREAD_MUTEX_INITIALIZER;
+static il_validate_scratch scratch;
+
+static bool is_complete(const il_image *image) {
+    return image != NULL && (image->code != NULL || image->code_bytes == 0) && (image->rodata != NULL || image->rodata_bytes == 0) &&
+           (image->entries != NULL || image->entry_count == 0) && (image->relocations != NULL || image->relocation_count == 0) &&
+           (image->jump_tables != NULL || image->jump_table_count == 0);
+}
+
+il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_verdict *verdict_out) {
+    if (!is_complete(image) || verdict_out == NULL) return IL_INVALID_ARGUMENT;
+    if (pthread_mutex_lock(&scratch_lock) != 0) return IL_SYSTEM;
+    const bool is_accepted = il_validate_image(image, policy, import_count, &scratch, verdict_out);
+    (void)pthread_mutex_unlock(&scratch_lock);
+    return is_accepted ? IL_OK : IL_REJECTED;
+}
+
+/* report runs with the lock held, so it must not validate in turn. */
+il_status il_validate_all(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report, void *context,
+                          uint32_t *count_out) {
+    if (!is_complete(image) || report == NULL || count_out == NULL) return IL_INVALID_ARGUMENT;
+    if (pthread_mutex_lock(&scratch_lock) != 0) return IL_SYSTEM;
+    const uint32_t count = il_validate_image_all(image, policy, import_count, &scratch, report, context);
+    (void)pthread_mutex_unlock(&scratch_lock);
+    *count_out = count;
+    return count == 0 ? IL_OK : IL_REJECTED;
+}

@@ -1,0 +1,536 @@
+/* validate_x86_64.c - the code validator for x86-64, policy `permitted`.
+ *
+ * One linear pass: decode from the table, apply the rules that need one instruction, note starts and branch targets in two
+ * bitmaps; then compare the bitmaps, the entries and the jump tables.  What the table does not list is refused.  Everything is
+ * bounded by the image's limits, nothing recurses, nothing is allocated.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../tables/x86_64_table.h"
+#include "validate.h"
+
+enum { RSP = 4, RBP = 5, NO_REGISTER = 31, RIP = 30 };
+enum { SPACE_LEGACY = 0, SPACE_VEX = 1, MAP_ONE_BYTE = 0, MAP_0F = 1, MAP_0F38 = 2, MAP_0F3A = 3 };
+/* The decoder may read this far behind an instruction's start, so short tails are copied into a padded buffer. */
+enum { DECODE_BYTES = 32, JUMP_TABLE_SHAPE_BYTES_MAX = 128 };
+
+typedef struct insn {
+    const il_x86_row *row;
+    uint32_t length; /* bytes that the decision rests on, also when it is a refusal */
+    uint32_t rule;   /* 0 or the reason of the refusal */
+    uint32_t writes; /* general registers written, implicitly or by an operand */
+    uint32_t stack_writes; /* the same without the push-like changes of rsp */
+    int32_t disp, imm;
+    uint8_t opcode, map, wide, vector_256, vvvv, prefix;
+    uint8_t rex; /* bits 3..0 WRXB; of VEX too */
+    uint8_t mod, reg, rm, base, index, scale_log2;
+    bool has_rex, has_lock, has_notrack, is_vex, is_memory;
+} insn;
+
+typedef struct pass {
+    const il_image *image;
+    il_validate_scratch *scratch;
+    il_report report; /* NULL: stop at the first violation */
+    void *context;
+    il_verdict verdict; /* the latest violation */
+    uint32_t violations, import_count, refused_classes;
+    uint32_t next_relocation;
+    bool is_terminated; /* control cannot reach what follows the last instruction */
+    /* The jump-table shape: movsxd load, [base + i*4]; add sum, ..; jmp sum, other instructions between them. */
+    uint32_t shape_offset, shape_load, shape_base, shape_sum, shape_live;
+} pass;
+
+static const il_x86_row trap_row = {IL_X86_W0, 0, IL_CLASS_TRAP, 0, IL_CHECK_TRAP, 0, 0};
+static const il_x86_row nop_row = {IL_X86_W0, 0, IL_CLASS_NOP, 0, IL_CHECK_NONE, 0, 0};
+
+static bool bit_test(const uint64_t *bits, uint32_t index) { return (bits[index >> 6] >> (index & 63)) & 1; }
+static void bit_set(uint64_t *bits, uint32_t index) { bits[index >> 6] |= UINT64_C(1) << (index & 63); }
+static void bit_clear(uint64_t *bits, uint32_t index) { bits[index >> 6] &= ~(UINT64_C(1) << (index & 63)); }
+
+static int32_t load_signed(const uint8_t *at, uint32_t bytes) {
+    int32_t value = 0;
+    if (bytes == 1) return (int8_t)at[0];
+    if (bytes == 2) return (int16_t)(uint16_t)(at[0] | at[1] << 8);
+    if (bytes >= 4) memcpy(&value, at, 4); /* x86-64 images are little endian, and so is every host of this table */
+    return value;
+}
+
+/* ---- Decoding --------------------------------------------------------------------------------------------------------------- */
+static bool is_legacy_prefix(uint8_t byte) {
+    /* 26 2E 36 3E, 64..67, F0 F2 F3 */
+    static const uint64_t bits[4] = {UINT64_C(0x4040404000000000), UINT64_C(0xF000000000), 0, UINT64_C(0x000D000000000000)};
+    return (bits[byte >> 6] >> (byte & 63)) & 1;
+}
+
+/* The trap word and the long nops of LLVM are the only uses of 67 and of a repeated 66: matched whole.  0 = neither. */
+static uint32_t match_fixed_form(const uint8_t *at, insn *out) {
+    static const uint8_t trap[4] = {0x67, 0x0F, 0xB9, 0x40};
+    static const uint8_t nop[9] = {0x2E, 0x0F, 0x1F, 0x84, 0, 0, 0, 0, 0};
+    uint32_t repeats = 0;
+    if (memcmp(at, trap, sizeof trap) == 0) {
+        out->row = &trap_row;
+        return 5;
+    }
+    while (repeats < 6 && at[repeats] == 0x66) repeats++;
+    if (repeats == 0 || memcmp(at + repeats, nop, sizeof nop) != 0) return 0;
+    out->row = &nop_row;
+    return repeats + (uint32_t)sizeof nop;
+}
+
+static void refuse(insn *out, uint32_t rule) {
+    if (out->rule == 0) out->rule = rule;
+}
+
+static const uint8_t *read_prefixes(const uint8_t *at, insn *out) {
+    const uint8_t *end = at + IL_INSTRUCTION_BYTES_MAX;
+    for (; at < end && is_legacy_prefix(*at); at++) {
+        const uint8_t byte = *at;
+        if (byte == 0x66) {
+            if (out->prefix & 1) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+            out->prefix |= 1;
+        } else if (byte == 0xF2 || byte == 0xF3) {
+            if (out->prefix > 1) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+            else out->prefix |= byte == 0xF3 ? 2 : 4;
+        } else if (byte == 0xF0) {
+            if (out->has_lock) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+            out->has_lock = true;
+        } else if (byte == 0x3E && !out->has_notrack) {
+            out->has_notrack = true;
+        } else {
+            refuse(out, byte == 0x67 ? IL_RULE_REDUNDANT_PREFIX : IL_RULE_SEGMENT);
+        }
+    }
+    return at;
+}
+
+/* at: the C4 or C5 byte.  Returns the address of the opcode. */
+static const uint8_t *read_vex(const uint8_t *at, insn *out) {
+    static const uint8_t prefixes[4] = {0, 1, 2, 4};
+    const bool is_long = at[0] == 0xC4;
+    const uint8_t last = at[is_long ? 2 : 1];
+    if (out->has_rex || out->prefix || out->has_lock || out->has_notrack) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+    out->is_vex = true;
+    out->map = is_long ? at[1] & 31 : MAP_0F;
+    out->rex = is_long ? (uint8_t)(~at[1] >> 5 & 7) : (uint8_t)(~at[1] >> 5 & 4);
+    out->wide = is_long ? last >> 7 : 0;
+    out->vvvv = (uint8_t)(~last >> 3 & 15);
+    out->vector_256 = last >> 2 & 1;
+    out->prefix = prefixes[last & 3];
+    return at + (is_long ? 3 : 2);
+}
+
+static const uint8_t *read_map(const uint8_t *at, insn *out) {
+    if (*at == 0xC4 || *at == 0xC5) return read_vex(at, out);
+    if (*at != 0x0F) return at;
+    at++;
+    out->map = *at == 0x38 ? MAP_0F38 : *at == 0x3A ? MAP_0F3A : MAP_0F;
+    return out->map == MAP_0F ? at : at + 1;
+}
+
+/* at: the modrm byte.  Returns the address behind the displacement. */
+static inline const uint8_t *read_modrm(const uint8_t *at, insn *out) {
+    const uint8_t modrm = *at++;
+    uint32_t disp_bytes = 0;
+    out->mod = modrm >> 6;
+    out->reg = (uint8_t)((modrm >> 3 & 7) | (out->rex & 4) << 1);
+    out->rm = (uint8_t)((modrm & 7) | (out->rex & 1) << 3);
+    if (out->mod == 3) return at;
+    out->is_memory = true;
+    out->base = out->rm;
+    if ((modrm & 7) == 4) {
+        const uint8_t sib = *at++;
+        out->scale_log2 = sib >> 6;
+        out->index = (uint8_t)((sib >> 3 & 7) | (out->rex & 2) << 2);
+        if (out->index == 4) out->index = NO_REGISTER;
+        out->base = (uint8_t)((sib & 7) | (out->rex & 1) << 3);
+        if ((sib & 7) == 5 && out->mod == 0) {
+            out->base = NO_REGISTER;
+            disp_bytes = 4;
+        }
+    } else if ((modrm & 7) == 5 && out->mod == 0) {
+        out->base = RIP;
+        disp_bytes = 4;
+    }
+    if (out->mod == 1) disp_bytes = 1;
+    if (out->mod == 2) disp_bytes = 4;
+    out->disp = load_signed(at, disp_bytes);
+    return at + disp_bytes;
+}
+
+/* Without REX, byte registers 4..7 are ah ch dh bh. */
+static uint32_t register_bit(const insn *in, uint32_t number, bool is_byte) {
+    return 1u << (is_byte && !in->has_rex && number >= 4 && number < 8 ? number - 4 : number);
+}
+
+static void note_writes(insn *out) {
+    const uint32_t has = out->row->attributes;
+    uint32_t writes = 0;
+    if ((has & IL_X86_RM_WRITE) && (has & IL_X86_RM_GENERAL) && !out->is_memory)
+        writes |= register_bit(out, out->rm, has & IL_X86_RM_BYTE);
+    if (has & IL_X86_REG_WRITE) writes |= register_bit(out, out->reg, has & IL_X86_REG_BYTE);
+    if (has & IL_X86_VVVV_WRITE) writes |= 1u << out->vvvv;
+    if (has & IL_X86_OPCODE_WRITE)
+        writes |= register_bit(out, (uint32_t)(out->opcode & 7) | (uint32_t)(out->rex & 1) << 3, has & IL_X86_REG_BYTE);
+    out->stack_writes = writes | (has & IL_X86_STACK ? 0 : out->row->writes);
+    out->writes = writes | out->row->writes;
+}
+
+/* Whether the prefixes, W, L and vvvv are exactly what the row lists. */
+static void check_form(insn *out) {
+    const uint32_t has = out->row->attributes;
+    if (out->row->rule != 0) return;
+    if (out->is_vex) {
+        const bool is_listed = (has & (out->wide ? IL_X86_W1 : IL_X86_W0)) && (has & (out->vector_256 ? IL_X86_L1 : IL_X86_L0));
+        if (!is_listed || (out->vvvv != 0 && !(has & IL_X86_VVVV))) refuse(out, IL_RULE_UNKNOWN_INSTRUCTION);
+        return;
+    }
+    if (!(has & (out->wide ? IL_X86_W1 : IL_X86_W0))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+    if (out->has_lock && !(out->is_memory && (has & IL_X86_LOCK))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+    if (out->has_notrack && out->row->check != IL_CHECK_INDIRECT_JMP) refuse(out, IL_RULE_SEGMENT);
+    if (!out->has_rex) return;
+    if (out->rex == 0 && !(has & (IL_X86_RM_BYTE | IL_X86_REG_BYTE))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+    if ((out->rex & 7) && !(has & (IL_X86_MODRM | IL_X86_OPCODE_REG))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+    if (out->row->check == IL_CHECK_RM2 || out->row->check == IL_CHECK_RM0) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+}
+
+/* The opcode is at *at.  Finds its row; row 0 stands for unknown. */
+static const il_x86_row *find_row(const uint8_t *at, insn *out, const uint8_t **end_out) {
+    const uint32_t space = out->is_vex ? SPACE_VEX : SPACE_LEGACY;
+    const bool is_map = out->map <= MAP_0F3A;
+    uint32_t entry = is_map ? il_x86_pages[il_x86_index[space][out->map][out->prefix]][*at] : 0;
+    out->opcode = *at;
+    *end_out = at + 1;
+    if (entry & 0x8000u) {
+        entry = il_x86_groups[entry & 0x7FFF][(at[1] >= 0xC0 ? 8 : 0) | (at[1] >> 3 & 7)];
+        if (entry == 0) *end_out = at + 2;
+    }
+    if (entry == 0) {
+        const bool is_late_prefix = out->map == MAP_ONE_BYTE && (is_legacy_prefix(*at) || (*at & 0xF0) == 0x40);
+        const bool is_foreign =
+            is_map && space == SPACE_LEGACY && out->prefix && il_x86_pages[il_x86_index[space][out->map][0]][*at] != 0;
+        refuse(out, is_late_prefix || is_foreign ? IL_RULE_REDUNDANT_PREFIX : IL_RULE_UNKNOWN_INSTRUCTION);
+    }
+    return &il_x86_rows[entry];
+}
+
+/* Decodes one instruction; DECODE_BYTES must be readable at start. */
+static inline void decode(const uint8_t *start, insn *out) {
+    const uint8_t *at = start;
+    uint32_t imm_bytes;
+    memset(out, 0, sizeof *out);
+    out->index = out->base = NO_REGISTER;
+    if (is_legacy_prefix(*at)) {
+        out->length = match_fixed_form(at, out);
+        if (out->length != 0) return;
+        at = read_prefixes(at, out);
+    }
+    if ((*at & 0xF0) == 0x40) {
+        out->has_rex = true;
+        out->rex = *at++ & 15;
+        out->wide = out->rex >> 3;
+    }
+    at = read_map(at, out);
+    out->row = find_row(at, out, &at);
+    if (out->row->attributes & IL_X86_MODRM) at = read_modrm(at, out);
+    imm_bytes = out->row->immediate;
+    if (imm_bytes != 0) {
+        if ((out->row->attributes & IL_X86_IMMEDIATE_W) && out->wide) imm_bytes = 8;
+        out->imm = load_signed(at, imm_bytes);
+        at += imm_bytes;
+    }
+    out->length = (uint32_t)(at - start);
+    if (out->row == &il_x86_rows[0]) return;
+    note_writes(out);
+    check_form(out);
+    if (out->row->rule != 0) out->rule = out->row->rule; /* a named denial says more than its prefixes */
+    if (out->length > IL_INSTRUCTION_BYTES_MAX) refuse(out, IL_RULE_UNKNOWN_INSTRUCTION);
+}
+
+/* Decodes at offset, with a padded copy where the code ends too soon.  tail must outlive out's use of it. */
+static inline const uint8_t *decode_at(const il_image *image, uint32_t offset, uint8_t tail[DECODE_BYTES], insn *out) {
+    const uint32_t left = image->code_bytes - offset;
+    const uint8_t *start = image->code + offset;
+    if (left < DECODE_BYTES) {
+        memset(tail, 0, DECODE_BYTES);
+        memcpy(tail, start, left);
+        start = tail;
+    }
+    decode(start, out);
+    if (out->length > left) {
+        out->rule = IL_RULE_TRUNCATED_INSTRUCTION;
+        out->length = left;
+    }
+    return start;
+}
+
+/* ---- Verdicts --------------------------------------------------------------------------------------------------------------- */
+/* Returns whether to go on. */
+static bool reject(pass *run, uint32_t rule, uint32_t offset, const uint8_t *bytes, uint32_t bytes_count, const char *detail) {
+    il_verdict *verdict = &run->verdict;
+    uint32_t length = 0;
+    memset(verdict, 0, sizeof *verdict);
+    verdict->rule = rule;
+    verdict->offset = offset;
+    verdict->bytes_count = bytes_count < sizeof verdict->bytes ? bytes_count : (uint32_t)sizeof verdict->bytes;
+    if (verdict->bytes_count != 0) memcpy(verdict->bytes, bytes, verdict->bytes_count);
+    while (length + 1 < sizeof verdict->detail && detail[length] != '\0') length++;
+    memcpy(verdict->detail, detail, length);
+    run->violations++;
+    if (run->report == NULL) return false;
+    run->report(run->context, verdict);
+    return true;
+}
+
+/* ---- Rules for one instruction ------------------------------------------------------------------------------------------------ */
+/* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
+static uint32_t check_stack_pointer(const insn *in) {
+    const int32_t frame = IL_FRAME_BYTES_MAX;
+    const bool is_reg_form = in->mod == 3;
+    if (!in->wide || in->row->check == IL_CHECK_NONE) return IL_RULE_RESERVED_REGISTER;
+    switch (in->row->check) {
+    case IL_CHECK_ADJUST:
+        return in->imm >= -frame && in->imm <= frame ? 0 : IL_RULE_FRAME_SIZE;
+    case IL_CHECK_ALIGN:
+        return in->imm == -16 || in->imm == -32 || in->imm == -64 ? 0 : IL_RULE_RESERVED_REGISTER;
+    case IL_CHECK_LEA:
+        if (in->index != NO_REGISTER || (in->base != RSP && in->base != RBP)) return IL_RULE_RESERVED_REGISTER;
+        if (in->disp < -frame || in->disp > frame) return IL_RULE_FRAME_SIZE;
+        return in->base == RSP || in->disp <= 0 ? 0 : IL_RULE_RESERVED_REGISTER;
+    case IL_CHECK_COPY:
+        return is_reg_form && (in->opcode == 0x89 ? in->reg : in->rm) == RBP ? 0 : IL_RULE_RESERVED_REGISTER;
+    default:
+        return IL_RULE_RESERVED_REGISTER;
+    }
+}
+
+static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t end) {
+    const uint32_t has = in->row->attributes;
+    const uint32_t log2 = in->row->memory_log2 + (in->wide && (has & IL_X86_MEMORY_W) ? 1u : 0u) +
+                          (in->vector_256 && (has & IL_X86_MEMORY_L) ? 1u : 0u);
+    const int64_t at = (int64_t)end + in->disp - IL_RODATA_DELTA;
+    const bool is_read = (has & IL_X86_ADDRESS_ONLY) || !(has & IL_X86_RM_WRITE);
+    return is_read && at >= 0 && at + (INT64_C(1) << log2) <= (int64_t)run->image->rodata_bytes;
+}
+
+/* Follows the jump-table shape over every instruction which is no branch. */
+static void track_shape(pass *run, const insn *in, uint32_t offset) {
+    const uint32_t check = in->row->check;
+    if (check == IL_CHECK_TABLE_LOAD && in->is_memory && in->base < 16 && in->index != NO_REGISTER && in->scale_log2 == 2 &&
+        in->disp == 0 && in->reg != in->base) {
+        run->shape_offset = offset;
+        run->shape_load = in->reg;
+        run->shape_base = in->base;
+        run->shape_sum = NO_REGISTER;
+        run->shape_live = 1u << in->reg | 1u << in->base;
+        return;
+    }
+    if (check == IL_CHECK_TABLE_ADD && !in->is_memory && in->wide && run->shape_load != NO_REGISTER &&
+        (1u << in->reg | 1u << in->rm) == (1u << run->shape_load | 1u << run->shape_base)) {
+        run->shape_sum = in->opcode == 0x01 ? in->rm : in->reg;
+        run->shape_load = NO_REGISTER;
+        run->shape_live = 1u << run->shape_sum;
+        return;
+    }
+    if (in->writes & run->shape_live) {
+        run->shape_load = run->shape_sum = NO_REGISTER;
+        run->shape_live = 0;
+    }
+}
+
+/* A finished shape is one unit: nothing may branch between its parts. */
+static bool check_indirect_jump(pass *run, const insn *in, uint32_t offset) {
+    if (run->image->jump_table_count == 0 || run->shape_sum != in->rm || offset - run->shape_offset > JUMP_TABLE_SHAPE_BYTES_MAX)
+        return false;
+    for (uint32_t inner = run->shape_offset + 1; inner <= offset; inner++) bit_clear(run->scratch->starts, inner);
+    return true;
+}
+
+/* Relocations are consumed in step with the code.  relocated_out: the instruction's target is an import. */
+static bool check_relocation(pass *run, const insn *in, uint32_t offset, const uint8_t *bytes, bool *relocated_out) {
+    const il_relocation *relocation = &run->image->relocations[run->next_relocation];
+    const uint32_t end = offset + in->length;
+    const bool is_branch = (in->row->check == IL_CHECK_CALL || in->row->check == IL_CHECK_JMP) && in->row->immediate == 4;
+    run->next_relocation++;
+    *relocated_out = true;
+    if (!is_branch || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 || in->imm != 0)
+        return reject(run, IL_RULE_RELOCATION, offset, bytes, in->length,
+                      "a relocation is out of order, or not the empty rel32 field of a call or jmp");
+    if (relocation->import_index >= run->import_count)
+        return reject(run, IL_RULE_RELOCATION_TARGET, offset, bytes, in->length, "the import index is past the table");
+    return true;
+}
+
+static bool check_branch(pass *run, const insn *in, uint32_t offset, const uint8_t *bytes, bool is_relocated) {
+    const uint32_t check = in->row->check;
+    if (check == IL_CHECK_RM0 || check == IL_CHECK_RM2)
+        return in->rm == (check == IL_CHECK_RM2 ? 2 : 0) ||
+               reject(run, IL_RULE_UNKNOWN_INSTRUCTION, offset, bytes, in->length, "a reserved form of a fence or landing pad");
+    if (check < IL_CHECK_JCC) return true;
+    if ((check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL) && !is_relocated) {
+        const int64_t target = (int64_t)offset + in->length + in->imm;
+        if (target < 0 || target >= (int64_t)run->image->code_bytes) {
+            if (!reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in->length, "the target lies outside the image")) return false;
+        } else {
+            bit_set(run->scratch->targets, (uint32_t)target);
+        }
+    }
+    if (check == IL_CHECK_INDIRECT_JMP && !check_indirect_jump(run, in, offset) &&
+        !reject(run, IL_RULE_INDIRECT_BRANCH, offset, bytes, in->length, "not the end of a jump-table sequence"))
+        return false;
+    run->shape_load = run->shape_sum = NO_REGISTER;
+    run->shape_live = 0;
+    return true;
+}
+
+static bool check_instruction(pass *run, const insn *in, uint32_t offset, const uint8_t *bytes) {
+    const uint32_t classes = in->row->classes | (in->has_lock ? (uint32_t)IL_CLASS_ATOMIC : 0);
+    bool is_relocated = false;
+    while (run->next_relocation < run->image->relocation_count &&
+           run->image->relocations[run->next_relocation].offset < offset + in->length)
+        if (!check_relocation(run, in, offset, bytes, &is_relocated)) return false;
+    if (in->rule != 0) return reject(run, in->rule, offset, bytes, in->length, "");
+    if (classes & run->refused_classes &&
+        !reject(run, IL_RULE_POLICY, offset, bytes, in->length, "the policy refuses this class of instructions"))
+        return false;
+    if (in->stack_writes & 1u << RSP) {
+        const uint32_t rule = check_stack_pointer(in);
+        if (rule != 0 && !reject(run, rule, offset, bytes, in->length, "rsp")) return false;
+    }
+    if (in->base == RIP && !is_rip_operand_constant(run, in, offset + in->length) &&
+        !reject(run, IL_RULE_RIP_RELATIVE, offset, bytes, in->length, ""))
+        return false;
+    if (in->row->check < IL_CHECK_JCC) track_shape(run, in, offset);
+    if (!check_branch(run, in, offset, bytes, is_relocated)) return false;
+    if (!(classes & IL_CLASS_NOP))
+        run->is_terminated = in->row->check == IL_CHECK_JMP || in->row->check == IL_CHECK_RET || in->row->check == IL_CHECK_TRAP ||
+                             in->row->check == IL_CHECK_INDIRECT_JMP;
+    return true;
+}
+
+/* ---- Rules for the image -------------------------------------------------------------------------------------------------------- */
+static bool check_instructions(pass *run) {
+    uint8_t tail[DECODE_BYTES];
+    uint32_t last = 0;
+    insn in;
+    for (uint32_t offset = 0; offset < run->image->code_bytes; offset += in.length) {
+        const uint8_t *bytes = decode_at(run->image, offset, tail, &in);
+        last = offset;
+        bit_set(run->scratch->starts, offset);
+        if (!check_instruction(run, &in, offset, bytes)) return false;
+    }
+    if (!run->is_terminated && !reject(run, IL_RULE_FALL_THROUGH, last, NULL, 0, "the last instruction does not end the flow"))
+        return false;
+    for (; run->next_relocation < run->image->relocation_count; run->next_relocation++)
+        if (!reject(run, IL_RULE_RELOCATION, run->image->relocations[run->next_relocation].offset, NULL, 0, "outside the code"))
+            return false;
+    return true;
+}
+
+/* Finds who branches to a place that is no start.  Only a bad image is read again. */
+static bool report_branches(pass *run) {
+    uint8_t tail[DECODE_BYTES];
+    insn in;
+    for (uint32_t offset = 0; offset < run->image->code_bytes; offset += in.length) {
+        const uint8_t *bytes = decode_at(run->image, offset, tail, &in);
+        const uint32_t check = in.rule == 0 ? in.row->check : IL_CHECK_NONE;
+        const int64_t target = (int64_t)offset + in.length + in.imm;
+        if (check != IL_CHECK_JCC && check != IL_CHECK_JMP && check != IL_CHECK_CALL) continue;
+        if (target < 0 || target >= (int64_t)run->image->code_bytes) continue;
+        if (bit_test(run->scratch->starts, (uint32_t)target) || !bit_test(run->scratch->targets, (uint32_t)target)) continue;
+        if (!reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in.length, "the target is inside an instruction or sequence"))
+            return false;
+    }
+    return true;
+}
+
+static bool check_targets(pass *run) {
+    const uint32_t words = (run->image->code_bytes + 63) / 64;
+    uint64_t bad = 0;
+    for (uint32_t word = 0; word < words; word++) bad |= run->scratch->targets[word] & ~run->scratch->starts[word];
+    return bad == 0 || report_branches(run);
+}
+
+static bool check_entries(pass *run) {
+    const il_image *image = run->image;
+    for (uint32_t index = 0; index < image->entry_count; index++) {
+        const uint32_t entry = image->entries[index];
+        const bool is_ascending = index == 0 || image->entries[index - 1] < entry;
+        if (is_ascending && entry < image->code_bytes && bit_test(run->scratch->starts, entry)) continue;
+        if (!reject(run, IL_RULE_ENTRY, entry, NULL, 0, is_ascending ? "" : "the entries are not in ascending order")) return false;
+    }
+    return true;
+}
+
+static bool check_jump_tables(pass *run) {
+    const il_image *image = run->image;
+    uint64_t total_bytes = 0;
+    for (uint32_t index = 0; index < image->jump_table_count; index++) {
+        const il_jump_table *table = &image->jump_tables[index];
+        const uint64_t bytes = (uint64_t)table->count * 4;
+        total_bytes += bytes; /* tables cannot share bytes, which also bounds the time spent here */
+        if (table->count == 0 || table->rodata_offset % 4 != 0 || table->rodata_offset + bytes > image->rodata_bytes ||
+            total_bytes > image->rodata_bytes) {
+            if (!reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset, NULL, 0, "outside the constants, empty or unaligned"))
+                return false;
+            continue;
+        }
+        for (uint32_t entry = 0; entry < table->count; entry++) {
+            const int64_t target = (int64_t)load_signed(image->rodata + table->rodata_offset + entry * 4, 4) + IL_RODATA_DELTA +
+                                   table->rodata_offset;
+            if (target >= 0 && target < (int64_t)image->code_bytes && bit_test(run->scratch->starts, (uint32_t)target)) continue;
+            if (!reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset + entry * 4, NULL, 0, "an entry names no instruction"))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool check_sizes(pass *run, const il_policy *policy) {
+    const il_image *image = run->image;
+    if (image->arch != IL_ARCH_X86_64) return reject(run, IL_RULE_UNSUPPORTED_ARCH, 0, NULL, 0, "") && false;
+    if (image->code_bytes == 0 || image->code_bytes > IL_IMAGE_CODE_BYTES_MAX || image->rodata_bytes > IL_IMAGE_RODATA_BYTES_MAX ||
+        image->entry_count == 0 || image->entry_count > IL_IMAGE_ENTRIES_MAX ||
+        image->relocation_count > IL_IMAGE_RELOCATIONS_MAX || image->jump_table_count > IL_IMAGE_TABLES_MAX)
+        return reject(run, IL_RULE_IMAGE_SIZE, 0, NULL, 0, "") && false;
+    if (policy == NULL || policy->image_code_bytes_max == 0 || image->code_bytes <= policy->image_code_bytes_max) return true;
+    return reject(run, IL_RULE_POLICY, 0, NULL, 0, "the code is larger than the policy permits");
+}
+
+static void validate(pass *run, const il_policy *policy) {
+    if (!check_sizes(run, policy)) return;
+    const uint32_t words = (run->image->code_bytes + 63) / 64;
+    memset(run->scratch->starts, 0, words * sizeof run->scratch->starts[0]);
+    memset(run->scratch->targets, 0, words * sizeof run->scratch->targets[0]);
+    (void)(check_instructions(run) && check_targets(run) && check_entries(run) && check_jump_tables(run));
+}
+
+static pass begin(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch) {
+    pass run = {.image = image, .scratch = scratch, .import_count = import_count};
+    run.refused_classes = policy == NULL ? 0 : policy->refused_classes;
+    run.shape_load = run.shape_sum = NO_REGISTER;
+    return run;
+}
+
+bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
+                       il_verdict *verdict_out) {
+    pass run = begin(image, policy, import_count, scratch);
+    validate(&run, policy);
+    *verdict_out = run.verdict;
+    return run.violations == 0;
+}
+
+static void count_only(void *context, const il_verdict *verdict) {
+    (void)context;
+    (void)verdict;
+}
+
+uint32_t il_validate_image_all(const il_image *image, const il_policy *policy, uint32_t import_count,
+                               il_validate_scratch *scratch, il_report report, void *context) {
+    pass run = begin(image, policy, import_count, scratch);
+    run.report = report == NULL ? count_only : report;
+    run.context = context;
+    validate(&run, policy);
+    return run.violations;
+}
