@@ -1,0 +1,1 @@
+"""The byte-code: WebAssembly modules as data, their binary and text formats, and their validation."""
