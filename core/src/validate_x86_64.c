@@ -58,7 +58,7 @@ static int32_t load_signed(const uint8_t *at, uint32_t bytes) {
 }
 
 /* ---- Decoding --------------------------------------------------------------------------------------------------------------- */
-static bool is_legacy_prefix(uint8_t byte) {
+static inline bool is_legacy_prefix(uint8_t byte) {
     /* 26 2E 36 3E, 64..67, F0 F2 F3 */
     static const uint64_t bits[4] = {UINT64_C(0x4040404000000000), UINT64_C(0xF000000000), 0, UINT64_C(0x000D000000000000)};
     return (bits[byte >> 6] >> (byte & 63)) & 1;
@@ -121,7 +121,7 @@ static const uint8_t *read_vex(const uint8_t *at, insn *out) {
     return at + (is_long ? 3 : 2);
 }
 
-static const uint8_t *read_map(const uint8_t *at, insn *out) {
+static inline const uint8_t *read_map(const uint8_t *at, insn *out) {
     if (*at == 0xC4 || *at == 0xC5) return read_vex(at, out);
     if (*at != 0x0F) return at;
     at++;
@@ -129,56 +129,58 @@ static const uint8_t *read_map(const uint8_t *at, insn *out) {
     return out->map == MAP_0F ? at : at + 1;
 }
 
-/* at: the modrm byte.  Returns the address behind the displacement. */
-static inline const uint8_t *read_modrm(const uint8_t *at, insn *out) {
-    const uint8_t modrm = *at++;
-    uint32_t disp_bytes = 0;
-    out->mod = modrm >> 6;
-    out->reg = (uint8_t)((modrm >> 3 & 7) | (out->rex & 4) << 1);
-    out->rm = (uint8_t)((modrm & 7) | (out->rex & 1) << 3);
-    if (out->mod == 3) return at;
-    out->is_memory = true;
+/* at: the modrm byte.  Returns how many bytes modrm, sib and displacement take.  No branches: they would be mispredicted. */
+static inline uint32_t read_modrm(const uint8_t *at, insn *out) {
+    static const uint8_t bytes[4][8] = {
+        {1, 1, 1, 1, 2, 5, 1, 1}, {2, 2, 2, 2, 3, 2, 2, 2}, {5, 5, 5, 5, 6, 5, 5, 5}, {1, 1, 1, 1, 1, 1, 1, 1}};
+    const uint32_t modrm = at[0];
+    const bool is_sib_disp32 = ((modrm & 0xC7) == 4) & ((at[1] & 7) == 5);
+    out->mod = (uint8_t)(modrm >> 6);
+    out->reg = (uint8_t)((modrm >> 3 & 7) | (out->rex & 4u) << 1);
+    out->rm = (uint8_t)((modrm & 7) | (out->rex & 1u) << 3);
+    return bytes[modrm >> 6][modrm & 7] + (is_sib_disp32 ? 4u : 0u);
+}
+
+/* The parts of a memory operand, for the few rows whose check needs them.  at: the modrm byte. */
+static void read_address(const uint8_t *at, insn *out) {
+    uint32_t disp_bytes = out->mod == 1 ? 1 : out->mod == 2 ? 4 : 0;
+    const uint32_t rm = *at++ & 7;
     out->base = out->rm;
-    if ((modrm & 7) == 4) {
-        const uint8_t sib = *at++;
-        out->scale_log2 = sib >> 6;
-        out->index = (uint8_t)((sib >> 3 & 7) | (out->rex & 2) << 2);
+    if (rm == 4) {
+        const uint32_t sib = *at++;
+        out->scale_log2 = (uint8_t)(sib >> 6);
+        out->index = (uint8_t)((sib >> 3 & 7) | (out->rex & 2u) << 2);
         if (out->index == 4) out->index = NO_REGISTER;
-        out->base = (uint8_t)((sib & 7) | (out->rex & 1) << 3);
-        if ((sib & 7) == 5 && out->mod == 0) {
-            out->base = NO_REGISTER;
-            disp_bytes = 4;
-        }
-    } else if ((modrm & 7) == 5 && out->mod == 0) {
-        out->base = RIP;
+        out->base = (uint8_t)((sib & 7) | (out->rex & 1u) << 3);
+    }
+    if (out->mod == 0 && (out->base & 7) == 5) {
+        out->base = rm == 4 ? NO_REGISTER : RIP;
         disp_bytes = 4;
     }
-    if (out->mod == 1) disp_bytes = 1;
-    if (out->mod == 2) disp_bytes = 4;
     out->disp = load_signed(at, disp_bytes);
-    return at + disp_bytes;
 }
 
 /* Without REX, byte registers 4..7 are ah ch dh bh. */
-static uint32_t register_bit(const insn *in, uint32_t number, bool is_byte) {
-    return 1u << (is_byte && !in->has_rex && number >= 4 && number < 8 ? number - 4 : number);
+static inline uint32_t register_bit(const insn *in, uint32_t number, bool is_byte) {
+    return 1u << (is_byte && !in->has_rex ? number & 3 : number);
 }
 
-static void note_writes(insn *out) {
+static inline void note_writes(insn *out) {
     const uint32_t has = out->row->attributes;
     uint32_t writes = 0;
-    if ((has & IL_X86_RM_WRITE) && (has & IL_X86_RM_GENERAL) && !out->is_memory)
+    if ((has & (IL_X86_RM_WRITE | IL_X86_RM_GENERAL)) == (IL_X86_RM_WRITE | IL_X86_RM_GENERAL) && !out->is_memory)
         writes |= register_bit(out, out->rm, has & IL_X86_RM_BYTE);
-    if (has & IL_X86_REG_WRITE) writes |= register_bit(out, out->reg, has & IL_X86_REG_BYTE);
-    if (has & IL_X86_VVVV_WRITE) writes |= 1u << out->vvvv;
-    if (has & IL_X86_OPCODE_WRITE)
-        writes |= register_bit(out, (uint32_t)(out->opcode & 7) | (uint32_t)(out->rex & 1) << 3, has & IL_X86_REG_BYTE);
+    writes |= has & IL_X86_REG_WRITE ? register_bit(out, out->reg, has & IL_X86_REG_BYTE) : 0;
+    if (has & (IL_X86_VVVV_WRITE | IL_X86_OPCODE_WRITE)) {
+        const uint32_t low = (out->opcode & 7u) | (out->rex & 1u) << 3;
+        writes |= has & IL_X86_VVVV_WRITE ? 1u << out->vvvv : register_bit(out, low, has & IL_X86_REG_BYTE);
+    }
     out->stack_writes = writes | (has & IL_X86_STACK ? 0 : out->row->writes);
     out->writes = writes | out->row->writes;
 }
 
 /* Whether the prefixes, W, L and vvvv are exactly what the row lists. */
-static void check_form(insn *out) {
+static inline void check_form(insn *out) {
     const uint32_t has = out->row->attributes;
     if (out->row->rule != 0) return;
     if (out->is_vex) {
@@ -196,7 +198,7 @@ static void check_form(insn *out) {
 }
 
 /* The opcode is at *at.  Finds its row; row 0 stands for unknown. */
-static const il_x86_row *find_row(const uint8_t *at, insn *out, const uint8_t **end_out) {
+static inline const il_x86_row *find_row(const uint8_t *at, insn *out, const uint8_t **end_out) {
     const uint32_t space = out->is_vex ? SPACE_VEX : SPACE_LEGACY;
     const bool is_map = out->map <= MAP_0F3A;
     uint32_t entry = is_map ? il_x86_pages[il_x86_index[space][out->map][out->prefix]][*at] : 0;
@@ -218,6 +220,7 @@ static const il_x86_row *find_row(const uint8_t *at, insn *out, const uint8_t **
 /* Decodes one instruction; DECODE_BYTES must be readable at start. */
 static inline void decode(const uint8_t *start, insn *out) {
     const uint8_t *at = start;
+    const uint8_t *modrm;
     uint32_t imm_bytes;
     memset(out, 0, sizeof *out);
     out->index = out->base = NO_REGISTER;
@@ -233,15 +236,18 @@ static inline void decode(const uint8_t *start, insn *out) {
     }
     at = read_map(at, out);
     out->row = find_row(at, out, &at);
-    if (out->row->attributes & IL_X86_MODRM) at = read_modrm(at, out);
+    const uint32_t has = out->row->attributes;
+    modrm = at;
+    if (has & IL_X86_MODRM) at += read_modrm(at, out);
+    out->is_memory = (has & IL_X86_MODRM) && out->mod != 3;
     imm_bytes = out->row->immediate;
-    if (imm_bytes != 0) {
-        if ((out->row->attributes & IL_X86_IMMEDIATE_W) && out->wide) imm_bytes = 8;
-        out->imm = load_signed(at, imm_bytes);
-        at += imm_bytes;
-    }
-    out->length = (uint32_t)(at - start);
+    if ((has & IL_X86_IMMEDIATE_W) && out->wide) imm_bytes = 8;
+    out->length = (uint32_t)(at - start) + imm_bytes;
     if (out->row == &il_x86_rows[0]) return;
+    if (out->row->check != IL_CHECK_NONE || (out->is_memory && out->mod == 0 && (*modrm & 7) == 5)) {
+        if (out->is_memory) read_address(modrm, out);
+        out->imm = load_signed(at, imm_bytes);
+    }
     note_writes(out);
     check_form(out);
     if (out->row->rule != 0) out->rule = out->row->rule; /* a named denial says more than its prefixes */
@@ -367,7 +373,6 @@ static bool check_branch(pass *run, const insn *in, uint32_t offset, const uint8
     if (check == IL_CHECK_RM0 || check == IL_CHECK_RM2)
         return in->rm == (check == IL_CHECK_RM2 ? 2 : 0) ||
                reject(run, IL_RULE_UNKNOWN_INSTRUCTION, offset, bytes, in->length, "a reserved form of a fence or landing pad");
-    if (check < IL_CHECK_JCC) return true;
     if ((check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL) && !is_relocated) {
         const int64_t target = (int64_t)offset + in->length + in->imm;
         if (target < 0 || target >= (int64_t)run->image->code_bytes) {
@@ -401,8 +406,8 @@ static bool check_instruction(pass *run, const insn *in, uint32_t offset, const 
     if (in->base == RIP && !is_rip_operand_constant(run, in, offset + in->length) &&
         !reject(run, IL_RULE_RIP_RELATIVE, offset, bytes, in->length, ""))
         return false;
-    if (in->row->check < IL_CHECK_JCC) track_shape(run, in, offset);
-    if (!check_branch(run, in, offset, bytes, is_relocated)) return false;
+    if (in->row->check == IL_CHECK_TABLE_LOAD || (in->writes & run->shape_live)) track_shape(run, in, offset);
+    if (in->row->check >= IL_CHECK_JCC && !check_branch(run, in, offset, bytes, is_relocated)) return false;
     if (!(classes & IL_CLASS_NOP))
         run->is_terminated = in->row->check == IL_CHECK_JMP || in->row->check == IL_CHECK_RET || in->row->check == IL_CHECK_TRAP ||
                              in->row->check == IL_CHECK_INDIRECT_JMP;
