@@ -19,8 +19,7 @@ typedef enum il_operation {
     IL_OP_PUBLISH = 1,
     IL_OP_RETIRE = 2,
     IL_OP_ARENA_OPEN = 3,
-    IL_OP_ARENA_CLOSE = 4,
-    IL_OP_RECLAIM = 5
+    IL_OP_ARENA_CLOSE = 4
 } il_operation;
 
 typedef struct il_request {

@@ -165,7 +165,6 @@ static il_status answer(il_writer_state *state, const il_request *request, uint8
     case IL_OP_RETIRE: return retire(state, request->handle);
     case IL_OP_ARENA_OPEN: return open_arena(state, request, payload, reply);
     case IL_OP_ARENA_CLOSE: return close_arena(state, request->handle);
-    case IL_OP_RECLAIM: return IL_OK;
     default: return IL_INVALID_ARGUMENT;
     }
 }

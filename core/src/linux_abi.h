@@ -1,0 +1,21 @@
+/* linux_abi.h - numbers of the Linux kernel that the headers we build against may be too old to have. */
+#ifndef IL_LINUX_ABI_H
+#define IL_LINUX_ABI_H
+
+enum {
+    IL_SYS_MEMFD_CREATE = 319,     /* x86-64 */
+    IL_SYS_MEMBARRIER = 324,
+    IL_SYS_CLOSE_RANGE = 436,      /* all architectures from here on; Linux 5.9 */
+    IL_SYS_MSEAL = 462,            /* Linux 6.10 */
+    IL_MFD_CLOEXEC = 1,
+    IL_MFD_ALLOW_SEALING = 2,
+    IL_MFD_NOEXEC_SEAL = 8,        /* Linux 6.3 */
+    IL_MFD_EXEC = 16,
+    IL_F_ADD_SEALS = 1033,
+    IL_F_GET_SEALS = 1034,
+    IL_SEALS = 1 | 2 | 4 | 16,     /* F_SEAL_SEAL, SHRINK, GROW, FUTURE_WRITE (Linux 5.1) */
+    IL_MEMBARRIER_SYNC_CORE = 1 << 5,
+    IL_MEMBARRIER_REGISTER_SYNC_CORE = 1 << 6
+};
+
+#endif

@@ -1,0 +1,229 @@
+/* region.c - the application's side: one request at a time to the writer process.  Holds no writable view and no allocator; what
+ * it remembers is only for il_region_describe and for asking when the quarantine may be freed.
+ */
+#include "region.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "protocol.h"
+#include "threads.h"
+
+enum { PARTS_MAX = 7 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pid_t owner; /* process that opened the region; -1 in its forks; 0 = not open.  Read without the lock, atomically */
+static il_views views = {.socket = -1};
+static bool is_lost;
+static uint64_t taken_bytes, quarantined_bytes;
+uint64_t il_code_base;
+
+/* The forked child must not keep the writer alive, nor talk to it.  Its lock may be held by a thread that is not there. */
+static void leave_to_parent(void) {
+    if (owner <= 0) return;
+    __atomic_store_n(&owner, -1, __ATOMIC_RELAXED);
+    if (views.socket >= 0) (void)close(views.socket);
+    views.socket = -1;
+}
+
+static bool is_forked(void) {
+    pid_t opened_by = __atomic_load_n(&owner, __ATOMIC_ACQUIRE);
+    return opened_by != 0 && opened_by != getpid();
+}
+
+/* Takes the lock when the region can be used; the caller releases it on IL_OK only. */
+static il_status enter(void) {
+    if (is_forked()) return il_fail(IL_FORKED, "the region belongs to the parent process", 0);
+    (void)pthread_mutex_lock(&lock);
+    il_status status = IL_OK;
+    if (owner == 0) status = il_fail(IL_INVALID_ARGUMENT, "the region is not open", 0);
+    else if (is_lost) status = il_fail(IL_WRITER_LOST, "the writer process has ended", 0);
+    if (status != IL_OK) (void)pthread_mutex_unlock(&lock);
+    return status;
+}
+
+static il_status leave(il_status status) {
+    (void)pthread_mutex_unlock(&lock);
+    return status;
+}
+
+static il_status lose_writer(il_status status, const char *operation, int error_number) {
+    is_lost = true;
+    (void)close(views.socket);
+    views.socket = -1;
+    return il_fail(status, operation, error_number);
+}
+
+static bool send_parts(struct iovec *parts, uint32_t count) {
+    struct msghdr packet = {.msg_iov = parts, .msg_iovlen = count};
+    while (packet.msg_iovlen > 0) {
+        ssize_t sent = sendmsg(views.socket, &packet, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EINTR) return false;
+        size_t left = sent < 0 ? 0 : (size_t)sent;
+        for (; packet.msg_iovlen > 0 && left >= packet.msg_iov->iov_len; packet.msg_iov++, packet.msg_iovlen--)
+            left -= packet.msg_iov->iov_len;
+        if (left == 0) continue;
+        packet.msg_iov->iov_base = (uint8_t *)packet.msg_iov->iov_base + left;
+        packet.msg_iov->iov_len -= left;
+    }
+    return true;
+}
+
+static bool receive_reply(il_reply *reply_out) {
+    size_t have = 0;
+    while (have < sizeof *reply_out) {
+        ssize_t got = recv(views.socket, (uint8_t *)reply_out + have, sizeof *reply_out - have, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = 0;
+        if (got <= 0) return false;
+        have += (size_t)got;
+    }
+    return true;
+}
+
+/* One request and its reply; the first part is the request.  With the lock held. */
+static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_out) {
+    if (!send_parts(parts, count)) return lose_writer(IL_WRITER_LOST, "send to the writer", errno);
+    if (!receive_reply(reply_out)) return lose_writer(IL_WRITER_LOST, "receive from the writer", errno);
+    taken_bytes = reply_out->taken_bytes;
+    quarantined_bytes = reply_out->quarantined_bytes;
+    if (reply_out->is_recycled != 0) il_views_synchronise();
+    switch (reply_out->status) {
+    case IL_OK:
+        if (reply_out->slot_offset < IL_CODE_VIEW_BYTES) return IL_OK;
+        break;
+    case IL_REJECTED: return IL_REJECTED;
+    case IL_STALE: return il_fail(IL_STALE, "the handle names something that was closed or retired", 0);
+    case IL_NO_MEMORY: return il_fail(IL_NO_MEMORY, "the arena's quota or the region is used up", 0);
+    default: break;
+    }
+    return lose_writer(IL_PROTOCOL, "reply of the writer", 0);
+}
+
+/* Whether what was retired before now may be used again.  What is retired by the same request waits for the next one. */
+static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_threads_inside(); }
+
+/* What was retired is room, if nobody is inside any more: a full region is tried again with it. */
+static il_status transact_or_reclaim(const struct iovec *parts, uint32_t count, il_request *request, il_reply *reply_out) {
+    struct iovec copy[PARTS_MAX];
+    for (uint32_t i = 0; i < count; i++) copy[i] = parts[i];
+    il_status status = transact(copy, count, reply_out);
+    if (status != IL_NO_MEMORY) return status;
+    request->may_reclaim = may_reclaim();
+    if (request->may_reclaim == 0) return status;
+    for (uint32_t i = 0; i < count; i++) copy[i] = parts[i];
+    return transact(copy, count, reply_out);
+}
+
+il_status il_region_open(const char *writer_path) {
+    if (writer_path == NULL || writer_path[0] != '/') return il_fail(IL_INVALID_ARGUMENT, "the writer's path is not absolute", 0);
+    if (is_forked()) return il_fail(IL_FORKED, "the region belongs to the parent process", 0);
+    static bool has_fork_handler;
+    (void)pthread_mutex_lock(&lock);
+    if (owner != 0) return leave(is_lost ? il_fail(IL_WRITER_LOST, "the writer process has ended", 0) : IL_OK);
+    if (!has_fork_handler) has_fork_handler = pthread_atfork(NULL, NULL, leave_to_parent) == 0;
+    if (!has_fork_handler) return leave(il_fail(IL_NO_MEMORY, "pthread_atfork", 0));
+    il_status status = il_views_open(writer_path, &views);
+    if (status != IL_OK) return leave(status);
+    __atomic_store_n(&il_code_base, views.code_base, __ATOMIC_RELEASE);
+    __atomic_store_n(&owner, getpid(), __ATOMIC_RELEASE);
+    return leave(IL_OK);
+}
+
+il_status il_region_describe(il_region_info *info_out) {
+    if (info_out == NULL) return il_fail(IL_INVALID_ARGUMENT, "info_out", 0);
+    bool is_other = is_forked();
+    if (!is_other) (void)pthread_mutex_lock(&lock);
+    bool is_open = il_code_base != 0, has_writer = is_open && !is_lost && !is_other;
+    *info_out = (il_region_info){
+        .code_base = il_code_base,
+        .rodata_base = is_open ? il_code_base + IL_RODATA_DELTA : 0,
+        .view_bytes = is_open ? IL_CODE_VIEW_BYTES : 0,
+        .writer = has_writer ? IL_WRITER_PROCESS : IL_WRITER_NONE,
+        .writer_pid = has_writer ? views.writer_pid : 0,
+        .has_seals = is_open,
+        .has_mseal = views.has_mseal,
+        .code_bytes_used = taken_bytes,
+    };
+    return is_other ? IL_OK : leave(IL_OK);
+}
+
+il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il_policy *policy, uint64_t code_bytes_max,
+                        il_arena *arena_out) {
+    if (arena_out == NULL || (imports == NULL && import_count != 0) || import_count > IL_ARENA_IMPORTS_MAX)
+        return il_fail(IL_INVALID_ARGUMENT, "imports or arena_out", 0);
+    il_status status = enter();
+    if (status != IL_OK) return status;
+    il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count};
+    if (policy != NULL) request.policy = *policy;
+    il_reply reply;
+    const struct iovec parts[] = {{&request, sizeof request}, {(void *)(uintptr_t)imports, import_count * sizeof *imports}};
+    status = transact_or_reclaim(parts, 2, &request, &reply);
+    if (status == IL_OK) *arena_out = reply.handle;
+    return leave(status);
+}
+
+static il_status end_of_life(il_operation operation, uint64_t handle) {
+    il_status status = enter();
+    if (status != IL_OK) return status;
+    il_request request = {.operation = operation, .handle = handle, .may_reclaim = may_reclaim()};
+    il_reply reply;
+    struct iovec part = {&request, sizeof request};
+    return leave(transact(&part, 1, &reply));
+}
+
+il_status il_arena_close(il_arena arena) { return end_of_life(IL_OP_ARENA_CLOSE, arena); }
+
+il_status il_retire(il_code code) { return end_of_life(IL_OP_RETIRE, code); }
+
+static bool is_complete(const il_image *image) {
+    return (image->code != NULL || image->code_bytes == 0) && (image->rodata != NULL || image->rodata_bytes == 0) &&
+           (image->entries != NULL || image->entry_count == 0) && (image->relocations != NULL || image->relocation_count == 0) &&
+           (image->jump_tables != NULL || image->jump_table_count == 0);
+}
+
+static bool is_within_limits(const il_image *image) {
+    return image->code_bytes <= IL_IMAGE_CODE_BYTES_MAX && image->rodata_bytes <= IL_IMAGE_RODATA_BYTES_MAX &&
+           image->entry_count <= IL_IMAGE_ENTRIES_MAX && image->relocation_count <= IL_IMAGE_RELOCATIONS_MAX &&
+           image->jump_table_count <= IL_IMAGE_TABLES_MAX;
+}
+
+static struct iovec part_of(const void *start, uint64_t bytes) {
+    return (struct iovec){.iov_base = (void *)(uintptr_t)start, .iov_len = bytes};
+}
+
+il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, uint64_t *address_out, il_verdict *verdict_out) {
+    static const uint8_t padding[4];
+    if (image == NULL || code_out == NULL || address_out == NULL || verdict_out == NULL || !is_complete(image))
+        return il_fail(IL_INVALID_ARGUMENT, "image or out pointer", 0);
+    const il_image once = *image; /* counts are looked at and used once; the arrays are the writer's to copy and check */
+    if (!is_within_limits(&once)) {
+        *verdict_out = (il_verdict){.rule = IL_RULE_IMAGE_SIZE, .detail = "a count is above its limit"};
+        return IL_REJECTED;
+    }
+    il_status status = enter();
+    if (status != IL_OK) return status;
+    il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch, .code_bytes = once.code_bytes,
+                          .rodata_bytes = once.rodata_bytes, .entry_count = once.entry_count,
+                          .relocation_count = once.relocation_count, .jump_table_count = once.jump_table_count};
+    const struct iovec parts[PARTS_MAX] = {
+        part_of(&request, sizeof request),
+        part_of(once.entries, (uint64_t)once.entry_count * sizeof *once.entries),
+        part_of(once.relocations, (uint64_t)once.relocation_count * sizeof *once.relocations),
+        part_of(once.jump_tables, (uint64_t)once.jump_table_count * sizeof *once.jump_tables),
+        part_of(once.rodata, once.rodata_bytes),
+        part_of(padding, -once.rodata_bytes & 3),
+        part_of(once.code, once.code_bytes),
+    };
+    il_reply reply;
+    status = transact_or_reclaim(parts, PARTS_MAX, &request, &reply);
+    if (status == IL_REJECTED) *verdict_out = reply.verdict;
+    if (status == IL_OK) {
+        *code_out = reply.handle;
+        *address_out = views.code_base + reply.slot_offset;
+    }
+    return leave(status);
+}

@@ -1,0 +1,30 @@
+/* region.h - the application's side of code memory: what the parts of the library share.  Nothing here can write code. */
+#ifndef IL_REGION_H
+#define IL_REGION_H
+
+#include "interlock.h"
+
+/* Address of the code view; 0 until the region is open, then constant.  Safe to read in a signal handler. */
+extern uint64_t il_code_base;
+
+static inline bool il_is_code_addr(uint64_t addr) {
+    return il_code_base != 0 && addr - il_code_base < (uint64_t)IL_CODE_VIEW_BYTES;
+}
+
+/* Remembers the detail for il_last_failure and returns status.  operation: a string that lives for ever. */
+il_status il_fail(il_status status, const char *operation, int error_number);
+
+/* What the platform made when the region was opened (region_linux.c). */
+typedef struct il_views {
+    uint64_t code_base;
+    int socket;
+    int writer_pid;
+    bool has_mseal;
+} il_views;
+
+/* IL_OK; or IL_SYSTEM / IL_UNSUPPORTED, with nothing left behind. */
+il_status il_views_open(const char *writer_path, il_views *views_out);
+/* Makes other threads drop instructions fetched before: needed when a slot is used again. */
+void il_views_synchronise(void);
+
+#endif
