@@ -197,24 +197,24 @@ static inline void check_form(insn *out) {
     if (out->row->check == IL_CHECK_RM2 || out->row->check == IL_CHECK_RM0) refuse(out, IL_RULE_REDUNDANT_PREFIX);
 }
 
-/* The opcode is at *at.  Finds its row; row 0 stands for unknown. */
-static inline const il_x86_row *find_row(const uint8_t *at, insn *out, const uint8_t **end_out) {
-    const uint32_t space = out->is_vex ? SPACE_VEX : SPACE_LEGACY;
-    const bool is_map = out->map <= MAP_0F3A;
-    uint32_t entry = is_map ? il_x86_pages[il_x86_index[space][out->map][out->prefix]][*at] : 0;
+/* at: the opcode.  0 = unknown. */
+static inline uint32_t row_number(insn *out, uint32_t prefix, const uint8_t *at) {
+    const uint32_t entry = il_x86_pages[il_x86_index[out->is_vex ? SPACE_VEX : SPACE_LEGACY][out->map][prefix]][*at];
+    if (!(entry & 0x8000u)) return entry;
+    out->length = 1; /* the decision rests on modrm too */
+    return il_x86_groups[entry & 0x7FFF][(at[1] >= 0xC0 ? 8 : 0) | (at[1] >> 3 & 7)];
+}
+
+/* at: the opcode.  Row 0 stands for unknown.  Where only the prefixes are foreign, the row without them tells the length. */
+static inline const il_x86_row *find_row(const uint8_t *at, insn *out) {
+    uint32_t row = 0;
     out->opcode = *at;
-    *end_out = at + 1;
-    if (entry & 0x8000u) {
-        entry = il_x86_groups[entry & 0x7FFF][(at[1] >= 0xC0 ? 8 : 0) | (at[1] >> 3 & 7)];
-        if (entry == 0) *end_out = at + 2;
-    }
-    if (entry == 0) {
-        const bool is_late_prefix = out->map == MAP_ONE_BYTE && (is_legacy_prefix(*at) || (*at & 0xF0) == 0x40);
-        const bool is_foreign =
-            is_map && space == SPACE_LEGACY && out->prefix && il_x86_pages[il_x86_index[space][out->map][0]][*at] != 0;
-        refuse(out, is_late_prefix || is_foreign ? IL_RULE_REDUNDANT_PREFIX : IL_RULE_UNKNOWN_INSTRUCTION);
-    }
-    return &il_x86_rows[entry];
+    if (out->map <= MAP_0F3A) row = row_number(out, out->prefix, at);
+    if (row != 0) return &il_x86_rows[row];
+    if (out->map <= MAP_0F3A && !out->is_vex) row = row_number(out, 0, at);
+    const bool is_late_prefix = out->map == MAP_ONE_BYTE && (is_legacy_prefix(*at) || (*at & 0xF0) == 0x40);
+    refuse(out, row != 0 || is_late_prefix ? IL_RULE_REDUNDANT_PREFIX : IL_RULE_UNKNOWN_INSTRUCTION);
+    return &il_x86_rows[row];
 }
 
 /* Decodes one instruction; DECODE_BYTES must be readable at start. */
@@ -235,14 +235,14 @@ static inline void decode(const uint8_t *start, insn *out) {
         out->wide = out->rex >> 3;
     }
     at = read_map(at, out);
-    out->row = find_row(at, out, &at);
+    out->row = find_row(at++, out);
     const uint32_t has = out->row->attributes;
     modrm = at;
     if (has & IL_X86_MODRM) at += read_modrm(at, out);
     out->is_memory = (has & IL_X86_MODRM) && out->mod != 3;
     imm_bytes = out->row->immediate;
     if ((has & IL_X86_IMMEDIATE_W) && out->wide) imm_bytes = 8;
-    out->length = (uint32_t)(at - start) + imm_bytes;
+    out->length = (uint32_t)(at - start) + (out->row == &il_x86_rows[0] ? out->length : imm_bytes);
     if (out->row == &il_x86_rows[0]) return;
     if (out->row->check != IL_CHECK_NONE || (out->is_memory && out->mod == 0 && (*modrm & 7) == 5)) {
         if (out->is_memory) read_address(modrm, out);
@@ -358,9 +358,10 @@ static bool check_relocation(pass *run, const insn *in, uint32_t offset, const u
     const il_relocation *relocation = &run->image->relocations[run->next_relocation];
     const uint32_t end = offset + in->length;
     const bool is_branch = (in->row->check == IL_CHECK_CALL || in->row->check == IL_CHECK_JMP) && in->row->immediate == 4;
+    const bool is_second = *relocated_out;
     run->next_relocation++;
     *relocated_out = true;
-    if (!is_branch || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 || in->imm != 0)
+    if (!is_branch || is_second || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 || in->imm != 0)
         return reject(run, IL_RULE_RELOCATION, offset, bytes, in->length,
                       "a relocation is out of order, or not the empty rel32 field of a call or jmp");
     if (relocation->import_index >= run->import_count)
@@ -395,7 +396,10 @@ static bool check_instruction(pass *run, const insn *in, uint32_t offset, const 
     while (run->next_relocation < run->image->relocation_count &&
            run->image->relocations[run->next_relocation].offset < offset + in->length)
         if (!check_relocation(run, in, offset, bytes, &is_relocated)) return false;
-    if (in->rule != 0) return reject(run, in->rule, offset, bytes, in->length, "");
+    if (in->rule != 0) {
+        run->is_terminated = true; /* nobody knows where a refused instruction leads: no second complaint */
+        return reject(run, in->rule, offset, bytes, in->length, "");
+    }
     if (classes & run->refused_classes &&
         !reject(run, IL_RULE_POLICY, offset, bytes, in->length, "the policy refuses this class of instructions"))
         return false;
