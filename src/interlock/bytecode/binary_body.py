@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from interlock import limits
 from interlock.bytecode.binary_reader import Reader
 from interlock.bytecode.module import BlockType, Body, Immediate, MemArg
 from interlock.bytecode.opcodes import BY_CODE, CODES_END, OPCODES, PREFIX_BASES, Imm, code_of
 from interlock.errors import LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MEMORY_INDEX_FLAG: Final = 0x40  # of a memarg's alignment: a memory index follows
 _CATCH_WITH_TAG: Final = 2  # catch kinds below have a tag index
@@ -182,7 +184,7 @@ def read_body(reader: Reader, end: int) -> Body:
     return body
 
 
-def _read_body(reader: Reader, end: int) -> Body:  # noqa: PLR0915, PLR0912  (one loop: calls would double its time)
+def _read_body(reader: Reader, end: int) -> Body:
     data, pos = reader.data, reader.pos
     codes: list[int] = []
     immediates: list[Immediate] = []

@@ -108,7 +108,9 @@ class Decoder:
             reader.fail("length out of bounds", at)
         end = reader.end = reader.pos + size
         if section == 0:
-            self.customs.append(CustomSection(name=reader.name(), data=reader.raw(end - reader.pos), after=place))
+            self.customs.append(
+                CustomSection(name=reader.name(), data=reader.raw(end - reader.pos), after=place)
+            )
         elif _PLACES[section] <= place:
             reader.fail("unexpected content after last section", at)
         else:
@@ -191,7 +193,9 @@ class Decoder:
         if form in _GC_TYPES:
             reader.unsupported(Feature.GC, at)
         if form != _FUNC_TYPE:
-            reader.fail("integer representation too long" if form >= 0x80 else "malformed type form", at)
+            reader.fail(
+                "integer representation too long" if form >= 0x80 else "malformed type form", at
+            )
         params = reader.vector(reader.val_type, "WASM_PARAMS_MAX", limits.WASM_PARAMS_MAX)
         results = reader.vector(reader.val_type, "WASM_RESULTS_MAX", limits.WASM_RESULTS_MAX)
         return FuncType(params, results)
@@ -252,9 +256,7 @@ class Decoder:
 
     def _global(self) -> Global:
         at = self.reader.pos
-        return Global(
-            type=self._global_type(), init=self._const_expr(), span=self.reader.span(at)
-        )
+        return Global(type=self._global_type(), init=self._const_expr(), span=self.reader.span(at))
 
     def _export(self) -> Export:
         reader, at = self.reader, self.reader.pos
@@ -339,9 +341,7 @@ class Decoder:
         reader.end = section_end
         if self.data_needed_at is None and needs_data_count(body):
             self.data_needed_at = at
-        return Function(
-            type_index=type_index, local_runs=runs, body=body, span=reader.span(at)
-        )
+        return Function(type_index=type_index, local_runs=runs, body=body, span=reader.span(at))
 
     def _local_runs(self) -> tuple[tuple[int, ValType], ...]:
         reader, at = self.reader, self.reader.pos

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from interlock.bytecode.binary_decoder import MAGIC, SECTION_ORDER, VERSION
 from interlock.bytecode.const_expr import instructions
@@ -33,6 +32,9 @@ from interlock.bytecode.types import (
     TableType,
     ValType,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 Element = TypeVar("Element")
 

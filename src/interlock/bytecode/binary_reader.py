@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from interlock.bytecode.opcodes import Feature
 from interlock.bytecode.types import Limits, ValType
 from interlock.errors import LimitExceededError, UnsupportedError, WasmMalformedError
 from interlock.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Element = TypeVar("Element")
 
@@ -118,11 +120,14 @@ class Reader:
         at = self.pos
         count = self.u32()
         if count > self.end - self.pos:
-            self.fail("unexpected end of section or function" if count < 1 << 31 else "length out of bounds", at)
-        if count > maximum:
-            raise LimitExceededError(
-                limit=limit, value=count, maximum=maximum, span=self.span(at)
+            self.fail(
+                "unexpected end of section or function"
+                if count < 1 << 31
+                else "length out of bounds",
+                at,
             )
+        if count > maximum:
+            raise LimitExceededError(limit=limit, value=count, maximum=maximum, span=self.span(at))
         return count
 
     def vector(

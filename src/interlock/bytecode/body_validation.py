@@ -204,7 +204,10 @@ class BodyValidator:
         self.operands.extend(types)
         if len(self.operands) > limits.WASM_OPERANDS_MAX:
             raise _UnlocatedError(
-                LimitExceededError, "WASM_OPERANDS_MAX", len(self.operands), limits.WASM_OPERANDS_MAX
+                LimitExceededError,
+                "WASM_OPERANDS_MAX",
+                len(self.operands),
+                limits.WASM_OPERANDS_MAX,
             )
 
     # -- control --------------------------------------------------------------------------------------------------------
@@ -510,7 +513,11 @@ class _UnlocatedError(Exception):
     """An error other than `WasmInvalidError`, not yet located."""
 
     def __init__(
-        self, kind: type[LimitExceededError | UnsupportedError], text: str, value: int = 0, maximum: int = 0
+        self,
+        kind: type[LimitExceededError | UnsupportedError],
+        text: str,
+        value: int = 0,
+        maximum: int = 0,
     ) -> None:
         super().__init__(text)
         self.kind, self.text, self.value, self.maximum = kind, text, value, maximum
@@ -519,7 +526,9 @@ class _UnlocatedError(Exception):
         span = module.span(offset)
         if self.kind is UnsupportedError:
             return UnsupportedError(self.text, span=span)
-        return LimitExceededError(limit=self.text, value=self.value, maximum=self.maximum, span=span)
+        return LimitExceededError(
+            limit=self.text, value=self.value, maximum=self.maximum, span=span
+        )
 
 
 def _refuse(message: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.bytecode.module import (
     Body,
@@ -15,7 +15,9 @@ from interlock.bytecode.module import (
 )
 from interlock.bytecode.opcodes import code_of
 from interlock.bytecode.types import ValType
-from interlock.source import Span
+
+if TYPE_CHECKING:
+    from interlock.source import Span
 
 END: Final = code_of("end")
 _GLOBAL_GET: Final = code_of("global.get")

@@ -6,9 +6,8 @@ Analogous to the abstract syntax of the WebAssembly core specification, chapter 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from interlock.bytecode.opcodes import Opcode, opcode_of
 from interlock.bytecode.types import (
@@ -21,6 +20,9 @@ from interlock.bytecode.types import (
     ValType,
 )
 from interlock.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 Immediate: TypeAlias = Any
 """What `opcodes.Imm` says for the opcode's kinds: None, a value, or a tuple of values in binary order."""
@@ -54,7 +56,9 @@ class Body:
 
     codes: tuple[int, ...]  # Opcode.code
     immediates: tuple[Immediate, ...]
-    offsets: tuple[int, ...] = field(compare=False)  # bytes from the start of the input; of text, characters
+    offsets: tuple[int, ...] = field(
+        compare=False
+    )  # bytes from the start of the input; of text, characters
 
     def __len__(self) -> int:
         """Number of instructions."""
@@ -219,7 +223,9 @@ class Module:
     function_names: Mapping[int, str] = field(default_factory=dict)
     local_names: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
     file: str = field(default="", compare=False)
-    line_starts: tuple[int, ...] = field(default=(), compare=False)  # text input: where its lines begin
+    line_starts: tuple[int, ...] = field(
+        default=(), compare=False
+    )  # text input: where its lines begin
 
     def span(self, offset: int, end: int | None = None) -> Span:
         """The place of an offset of this module's input, for example of `Inst.offset`."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from interlock import limits
 from interlock.bytecode.binary_reader import Reader
 from interlock.bytecode.leb128 import name_bytes, unsigned
 from interlock.bytecode.module import CustomSection
 from interlock.errors import InterlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 NAME: Final = "name"
 _LAST_PLACE: Final = 13  # behind all sections of the standard

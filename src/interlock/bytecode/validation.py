@@ -79,7 +79,9 @@ class ValidatedModule:
 
     def __post_init__(self) -> None:
         if self.seal is not _SEAL:
-            raise InternalError(stage="validate", detail="a ValidatedModule is made by validate() only")
+            raise InternalError(
+                stage="validate", detail="a ValidatedModule is made by validate() only"
+            )
         object.__setattr__(self, "seal", None)
 
     def func_type(self, index: int) -> FuncType:
@@ -305,9 +307,7 @@ class _ModuleValidator:
                 raise UnsupportedError(opcode.feature.value, span=self.module.span(offset))
             if code not in _CONST_CODES:
                 self._fail("constant expression required", self.module.span(offset))
-        for code, immediate in zip(
-            expression.body.codes, expression.body.immediates, strict=True
-        ):
+        for code, immediate in zip(expression.body.codes, expression.body.immediates, strict=True):
             if opcode_of(code).name == "ref.null" and not isinstance(immediate, ValType):
                 raise UnsupportedError(Feature.GC.value, span=expression.span)
         self._fail("type mismatch: not one value", expression.span)
@@ -337,4 +337,3 @@ class _ModuleValidator:
         )
         for function in module.functions:
             BodyValidator(context, function).validate()
-
