@@ -30,7 +30,7 @@ typedef struct il_request {
     uint32_t import_count;
     il_policy policy;
     uint32_t arch, code_bytes, rodata_bytes, entry_count, relocation_count, jump_table_count;
-    uint32_t reserved;          /* zero */
+    int32_t cpu;                /* where the sender runs and will wait; -1 unknown.  A hint */
 } il_request;
 
 typedef struct il_reply {

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -157,7 +158,8 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
         return il_fail(IL_INVALID_ARGUMENT, "imports or arena_out", 0);
     il_status status = enter();
     if (status != IL_OK) return status;
-    il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count};
+    il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count,
+                          .cpu = sched_getcpu()};
     if (policy != NULL) request.policy = *policy;
     il_reply reply;
     const struct iovec parts[] = {{&request, sizeof request}, {(void *)(uintptr_t)imports, import_count * sizeof *imports}};
@@ -169,7 +171,7 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
 static il_status end_of_life(il_operation operation, uint64_t handle) {
     il_status status = enter();
     if (status != IL_OK) return status;
-    il_request request = {.operation = operation, .handle = handle, .may_reclaim = may_reclaim()};
+    il_request request = {.operation = operation, .handle = handle, .may_reclaim = may_reclaim(), .cpu = sched_getcpu()};
     il_reply reply;
     struct iovec part = {&request, sizeof request};
     return leave(transact(&part, 1, &reply));
@@ -208,7 +210,8 @@ il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, u
     if (status != IL_OK) return status;
     il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch, .code_bytes = once.code_bytes,
                           .rodata_bytes = once.rodata_bytes, .entry_count = once.entry_count,
-                          .relocation_count = once.relocation_count, .jump_table_count = once.jump_table_count};
+                          .relocation_count = once.relocation_count, .jump_table_count = once.jump_table_count,
+                          .cpu = sched_getcpu()};
     const struct iovec parts[PARTS_MAX] = {
         part_of(&request, sizeof request),
         part_of(once.entries, (uint64_t)once.entry_count * sizeof *once.entries),

@@ -14,9 +14,10 @@ static void poison(uint8_t *at, uint64_t bytes) {
     for (uint64_t i = 0; i + 8 <= bytes; i += 8) *(volatile uint64_t *)(void *)(at + i) = UINT64_C(0xCCCCCCCCCCCCCCCC);
 }
 
-/* Fills pages touched for the first time, so that nothing but traps surrounds code.  True when the slot is older than that. */
+/* Fills pages touched for the first time, so that nothing but traps surrounds code.  True when the slot held code before. */
 static bool poison_fresh(il_writer_state *state, uint64_t start, uint64_t end) {
-    bool is_recycled = start < state->poisoned_bytes;
+    bool is_recycled = start < state->used_bytes;
+    if (end > state->used_bytes) state->used_bytes = end;
     if (end > state->poisoned_bytes) {
         uint64_t mark = (end + 4095) & ~UINT64_C(4095);
         poison(state->code + state->poisoned_bytes, mark - state->poisoned_bytes);

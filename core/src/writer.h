@@ -14,6 +14,7 @@ typedef struct il_writer_state {
     uint8_t *code;             /* writable views, IL_CODE_VIEW_BYTES each */
     uint8_t *rodata;
     uint64_t poisoned_bytes;   /* code below is poison where no slot is; above it was never touched */
+    uint64_t used_bytes;       /* no slot ever ended above */
     il_ledger ledger;
     il_validate_scratch scratch;
 } il_writer_state;

@@ -6,6 +6,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -57,9 +58,26 @@ static void harden(void) {
     if (chdir("/") != 0) refuse("chdir");
 }
 
-/* From here on: receive, send, end.  Where the kernel has no seccomp the writer is as safe as its input checks. */
+/* The application sleeps while the writer works: on the same processor neither has to be woken across (measured: 9 us a round
+ * trip instead of 37 on a virtual machine).  Only a sender that stays is followed, or two could chase each other.  Refused, the
+ * writer stays where it is. */
+static void follow(int32_t cpu) {
+    enum { STAYS = 32 };
+    static int32_t here = -1, there = -1, count;
+    cpu_set_t set;
+    count = cpu == there ? count + 1 : 0;
+    there = cpu;
+    if (cpu == here || cpu < 0 || cpu >= CPU_SETSIZE || (here != -1 && count < STAYS)) return;
+    here = cpu;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)cpu, &set);
+    (void)sched_setaffinity(0, sizeof set, &set);
+}
+
+/* From here on: receive, move, send, end.  Where the kernel has no seccomp the writer is as safe as its input checks. */
 static void confine(void) {
-    static const uint16_t allowed[] = {SYS_recvfrom, SYS_sendto, SYS_exit_group, SYS_exit, SYS_rt_sigreturn, SYS_restart_syscall};
+    static const uint16_t allowed[] = {SYS_recvfrom, SYS_sendto, SYS_exit_group, SYS_exit, SYS_rt_sigreturn, SYS_restart_syscall,
+                                       SYS_sched_setaffinity};
     enum { COUNT = sizeof allowed / sizeof allowed[0] };
     struct sock_filter program[COUNT + 6];
     struct sock_fprog filter = {.len = COUNT + 6, .filter = program};
@@ -136,6 +154,7 @@ int main(void) {
     confine();
     for (;;) {
         receive_request();
+        follow(((const il_request *)(const void *)message)->cpu);
         il_writer_handle(&writer, message, &reply);
         send_reply(&reply);
     }
