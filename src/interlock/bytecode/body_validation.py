@@ -133,7 +133,7 @@ class BodyValidator:
         memory_count = self.context.memory_count
         rows = zip(body.codes, body.immediates, body.offsets, strict=True)
         try:
-            for code, immediate, at in rows:
+            for code, immediate, at in rows:  # noqa: B007  (`at` locates what is raised)
                 row = simple[code]
                 if row is not None:
                     params, result, align = row

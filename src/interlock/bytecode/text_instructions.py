@@ -77,13 +77,13 @@ class InstructionParser:
     def parse_sequence(self) -> Body:
         """Instructions up to the `)` that closes what holds them, which stays."""
         cursor = self.cursor
-        while self.waiting or cursor.token != ")":
+        while self.waiting or cursor.current != ")":
             self._step()
         return self._finish()
 
     def parse_folded(self) -> Body:
         """One instruction in parentheses."""
-        if self.cursor.token != "(":
+        if self.cursor.current != "(":
             self.cursor.unexpected("an instruction in parentheses")
         self._step()
         while self.waiting:
@@ -106,18 +106,18 @@ class InstructionParser:
     def _step(self) -> None:
         """Consume one token with what belongs to it."""
         cursor = self.cursor
-        token = cursor.token
-        if token == "(":
+        word = cursor.current
+        if word == "(":
             self._open_list()
-        elif token == ")":
+        elif word == ")":
             self._close_list()
         elif self.waiting and self.waiting[-1].kind not in _SEQUENCES:
             cursor.unexpected("`(` or `)`")
-        elif token in _BLOCKS:
-            self._unfolded_block(token)
-        elif token == "else":
+        elif word in _BLOCKS:
+            self._unfolded_block(word)
+        elif word == "else":
             self._unfolded_else()
-        elif token == "end":
+        elif word == "end":
             self._unfolded_end()
         else:
             offset = cursor.offset
@@ -237,11 +237,11 @@ class InstructionParser:
 
     def _opcode(self) -> Opcode:
         cursor = self.cursor
-        opcode = BY_NAME.get(cursor.token)
-        if opcode is None or cursor.token in _SPACED:
-            if cursor.token[:1] in {"", "(", ")", '"', "$"}:
+        opcode = BY_NAME.get(cursor.current)
+        if opcode is None or cursor.current in _SPACED:
+            if cursor.current[:1] in {"", "(", ")", '"', "$"}:
                 cursor.unexpected("an instruction")
-            cursor.fail(f"unknown operator {cursor.token}")
+            cursor.fail(f"unknown operator {cursor.current}")
         if opcode.feature not in VALIDATED_FEATURES:
             cursor.unsupported(opcode.feature)
         cursor.pos += 1
@@ -255,7 +255,7 @@ class InstructionParser:
             return opcode.code, None
         if opcode.name == "call_indirect":
             table_index = self.scope.optional_index("table", self.cursor)
-            type_index = self.scope.type_use(self.cursor).index
+            type_index = self.scope.type_use(self.cursor).type_index
             return opcode.code, (type_index, table_index)
         if kinds == (Imm.MEMARG,):
             return opcode.code, self._memarg(opcode.align or 0)
@@ -304,11 +304,11 @@ class InstructionParser:
         memory_index = self.scope.optional_index("memory", cursor)
         offset, align = 0, natural
         try:
-            if cursor.token.startswith("offset="):
-                offset = parse_unsigned(cursor.token.removeprefix("offset="), 64)
+            if cursor.current.startswith("offset="):
+                offset = parse_unsigned(cursor.current.removeprefix("offset="), 64)
                 cursor.pos += 1
-            if cursor.token.startswith("align="):
-                size = parse_unsigned(cursor.token.removeprefix("align="), 64)
+            if cursor.current.startswith("align="):
+                size = parse_unsigned(cursor.current.removeprefix("align="), 64)
                 if size & (size - 1) or not size:
                     cursor.fail("alignment must be a power of 2")
                 align = size.bit_length() - 1
@@ -323,11 +323,9 @@ class InstructionParser:
         name = self.cursor.accept_id()
         if name is None:
             return self.scope.number(self.cursor)
-        for depth, label in enumerate(reversed(self.labels)):
-            if label == name:
-                return depth
-        self.cursor.fail(f"unknown label ${name}", at)
-        return None
+        if name not in self.labels:
+            self.cursor.fail(f"unknown label ${name}", at)
+        return self.labels[::-1].index(name)
 
     def label_list(self) -> tuple[int, ...]:
         """One label or more."""
@@ -356,7 +354,7 @@ class InstructionParser:
     def number(self, parse: Callable[[str], int]) -> int:
         """A numeric literal."""
         try:
-            value = parse(self.cursor.token)
+            value = parse(self.cursor.current)
         except NumberError as error:
             self.cursor.fail(error.message)
         self.cursor.pos += 1

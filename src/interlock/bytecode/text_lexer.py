@@ -118,7 +118,7 @@ class Cursor:
         self.pos = 0
 
     @property
-    def token(self) -> str:
+    def current(self) -> str:
         """The token at the cursor."""
         return self.tokens[self.pos]
 
@@ -135,7 +135,7 @@ class Cursor:
 
     def unexpected(self, wanted: str) -> NoReturn:
         """Raise for a token that is none of the wanted ones."""
-        found = self.token if len(self.token) <= 40 else self.token[:40] + "…"
+        found = self.current if len(self.current) <= 40 else self.current[:40] + "…"
         self.fail(f"unexpected token: expected {wanted}, found {found or 'the end of the text'}")
 
     def unsupported(self, feature: Feature, pos: int | None = None) -> NoReturn:
@@ -175,29 +175,29 @@ class Cursor:
 
     def accept_id(self) -> str | None:
         """The name of an identifier if one is there, without its `$`."""
-        token = self.tokens[self.pos]
-        if not token.startswith("$"):
+        word = self.tokens[self.pos]
+        if not word.startswith("$"):
             return None
-        if token == "$":
+        if word == "$":
             self.fail("empty identifier")
-        if token[1] == '"':
-            name = self._utf8(string_bytes(token[1:], self))
+        if word[1] == '"':
+            name = self._utf8(string_bytes(word[1:], self))
             if not name:
                 self.fail("empty identifier")
         else:
-            name = token[1:]
+            name = word[1:]
         self.pos += 1
         return name
 
     def at_string(self) -> bool:
         """Whether a string stands at the cursor."""
-        return self.token.startswith('"')
+        return self.current.startswith('"')
 
     def string(self) -> bytes:
         """The bytes of a string."""
         if not self.at_string():
             self.unexpected("a string")
-        value = string_bytes(self.token, self)
+        value = string_bytes(self.current, self)
         self.pos += 1
         return value
 
@@ -205,7 +205,7 @@ class Cursor:
         """A string which is a name."""
         if not self.at_string():
             self.unexpected("a string")
-        value = self._utf8(string_bytes(self.token, self))
+        value = self._utf8(string_bytes(self.current, self))
         self.pos += 1
         return value
 
@@ -219,10 +219,10 @@ class Cursor:
         """Move behind the `)` of the list whose `(` was just passed."""
         depth = 1
         while depth:
-            token = self.next()
-            if not token:
+            word = self.next()
+            if not word:
                 self.unexpected("`)`")
-            depth += (token == "(") - (token == ")")
+            depth += (word == "(") - (word == ")")
 
 
 def string_bytes(token: str, cursor: Cursor) -> bytes:

@@ -41,11 +41,12 @@ from interlock.bytecode.types import (
 from interlock.errors import LimitExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from interlock.source import Span
 
 _KINDS: Final = {str(kind): kind for kind in ExternKind}
+_KEYWORDS: Final = frozenset(
+    {"import", "func", "table", "memory", "global", "export", "start", "elem", "data"}
+)
 _GC_TYPE_FORMS: Final = frozenset({"struct", "array", "sub"})
 
 
@@ -94,15 +95,15 @@ class _ModuleParser:
         if has_module:
             self.name = cursor.accept_id()
         closing = ")" if has_module else ""
-        while cursor.token != closing:
+        while cursor.current != closing:
             self._note_field()
         if has_module:
             cursor.pos += 1
-            if cursor.token:
+            if cursor.current:
                 cursor.unexpected("the end of the text")
         for noted in self.fields:
             cursor.pos = noted.pos
-            _READERS[noted.keyword](self, noted)
+            self._read(noted)
         return self._module()
 
     def _module(self) -> Module:
@@ -140,11 +141,11 @@ class _ModuleParser:
         cursor = self.cursor
         offset = cursor.offset
         cursor.expect("(")
-        keyword = cursor.token
+        keyword = cursor.current
         start = cursor.pos
         if keyword in {"rec", "tag"}:
             cursor.unsupported(Feature.GC if keyword == "rec" else Feature.EXCEPTION_HANDLING)
-        if keyword != "type" and keyword not in _READERS:
+        if keyword != "type" and keyword not in _KEYWORDS:
             cursor.unexpected("a module field")
         cursor.pos += 1
         if keyword == "type":
@@ -167,7 +168,7 @@ class _ModuleParser:
         cursor, at = self.cursor, self.cursor.pos
         self.scope.declare("type", cursor.accept_id(), cursor, at)
         cursor.expect("(")
-        if cursor.token in _GC_TYPE_FORMS:
+        if cursor.current in _GC_TYPE_FORMS:
             cursor.unsupported(Feature.GC)
         cursor.expect("func")
         func_type, _ = self.scope.signature(cursor)
@@ -181,7 +182,7 @@ class _ModuleParser:
         noted.imported = (cursor.name(), cursor.name())
         cursor.expect("(")
         noted.pos = cursor.pos  # the second pass reads the kind again
-        kind = cursor.token
+        kind = cursor.current
         if kind == "tag":
             cursor.unsupported(Feature.EXCEPTION_HANDLING)
         if kind not in _KINDS:
@@ -226,13 +227,34 @@ class _ModuleParser:
         cursor.accept("i32")
         if cursor.accept("("):
             cursor.skip_list()
-        elif cursor.token[:1].isalpha():
+        elif cursor.current[:1].isalpha():
             cursor.pos += 1
         found = cursor.at_open("elem")
         cursor.pos = start
         return found
 
     # -- second pass: imports and definitions ----------------------------------------------------------------------------
+
+    def _read(self, noted: _Field) -> None:
+        match noted.keyword:
+            case "import":
+                self._read_import(noted)
+            case "func":
+                self._read_func(noted)
+            case "table":
+                self._read_table(noted)
+            case "memory":
+                self._read_memory(noted)
+            case "global":
+                self._read_global(noted)
+            case "export":
+                self._read_export(noted)
+            case "start":
+                self._read_start()
+            case "elem":
+                self._read_elem(noted)
+            case "data":
+                self._read_data(noted)
 
     def _span(self, noted: _Field) -> Span:
         return self.lexer.span(noted.offset, self.cursor.offset)
@@ -264,7 +286,7 @@ class _ModuleParser:
             case ExternKind.FUNC:
                 use = self.scope.type_use(cursor, may_name=True)
                 self._name_locals(noted.index, use.param_ids)
-                desc = use.index
+                desc = use.type_index
             case ExternKind.TABLE:
                 desc = self._table_type()
             case ExternKind.MEMORY:
@@ -283,7 +305,7 @@ class _ModuleParser:
         cursor = self.cursor
         use = self.scope.type_use(cursor, may_name=True)
         self._add_exports(noted, ExternKind.FUNC)
-        if self._add_import(noted, ExternKind.FUNC, use.index):
+        if self._add_import(noted, ExternKind.FUNC, use.type_index):
             self._name_locals(noted.index, use.param_ids)
             cursor.expect(")")
             return
@@ -293,7 +315,7 @@ class _ModuleParser:
         self._name_locals(noted.index, ids)
         cursor.expect(")")
         self.functions.append(
-            Function(type_index=use.index, local_runs=runs, body=body, span=self._span(noted))
+            Function(type_index=use.type_index, local_runs=runs, body=body, span=self._span(noted))
         )
 
     def _locals(self, ids: dict[str, int], count: int) -> tuple[tuple[int, ValType], ...]:
@@ -337,7 +359,7 @@ class _ModuleParser:
             cursor.accept("i32")
             element = self.scope.ref_type(cursor)
             cursor.pos += 2  # (elem
-            items = self._items(element) if cursor.token == "(" else self._function_items()
+            items = self._items() if cursor.current == "(" else self._function_items()
             cursor.expect(")")
             cursor.expect(")")
             bounds = Limits(minimum=len(items), maximum=len(items))
@@ -353,7 +375,7 @@ class _ModuleParser:
             )
             return
         table_type = self._table_type()
-        if cursor.token == "(":
+        if cursor.current == "(":
             cursor.unsupported(Feature.FUNCTION_REFERENCES)
         cursor.expect(")")
         if not self._add_import(noted, ExternKind.TABLE, table_type):
@@ -361,7 +383,7 @@ class _ModuleParser:
 
     def _memory_type(self) -> MemoryType:
         bounds = self.scope.limits(self.cursor)
-        if self.cursor.token == "shared":
+        if self.cursor.current == "shared":
             self.cursor.unsupported(Feature.THREADS)
         return MemoryType(limits=bounds)
 
@@ -415,9 +437,9 @@ class _ModuleParser:
         cursor = self.cursor
         name = cursor.name()
         cursor.expect("(")
-        if cursor.token == "tag":
+        if cursor.current == "tag":
             cursor.unsupported(Feature.EXCEPTION_HANDLING)
-        kind = _KINDS.get(cursor.token)
+        kind = _KINDS.get(cursor.current)
         if kind is None:
             cursor.unexpected("func, table, memory or global")
         cursor.pos += 1
@@ -426,7 +448,7 @@ class _ModuleParser:
         cursor.expect(")")
         self.exports.append(Export(name=name, kind=kind, index=index, span=self._span(noted)))
 
-    def _read_start(self, _: _Field) -> None:
+    def _read_start(self) -> None:
         if self.start is not None:
             self.cursor.fail("multiple start sections")
         self.start = self.scope.index("func", self.cursor)
@@ -467,7 +489,7 @@ class _ModuleParser:
         elif self.scope.at_index(cursor):
             memory_index = self.scope.index("memory", cursor)
             mode = SegmentMode.ACTIVE
-        if mode is SegmentMode.ACTIVE or cursor.token == "(":
+        if mode is SegmentMode.ACTIVE or cursor.current == "(":
             mode = SegmentMode.ACTIVE
             expression = self._offset()
         data = self._strings()
@@ -493,7 +515,7 @@ class _ModuleParser:
             table_index = self.scope.index("table", cursor)
             cursor.expect(")")
             has_table = True
-        elif cursor.token[:1].isdigit():
+        elif cursor.current[:1].isdigit():
             table_index = self.scope.index("table", cursor)
         if mode is SegmentMode.PASSIVE and (has_table or self._at_offset()):
             mode = SegmentMode.ACTIVE
@@ -514,16 +536,16 @@ class _ModuleParser:
 
     def _at_offset(self) -> bool:
         """Whether an offset stands at the cursor, and not a reference type."""
-        return self.cursor.token == "(" and not self.cursor.at_open("ref")
+        return self.cursor.current == "(" and not self.cursor.at_open("ref")
 
     def _elem_list(self, *, may_omit: bool) -> tuple[ValType, tuple[ConstExpr, ...]]:
         cursor = self.cursor
         if cursor.accept("func"):
             return ValType.FUNCREF, self._function_items()
-        if may_omit and (cursor.token == ")" or self.scope.at_index(cursor)):
+        if may_omit and (cursor.current == ")" or self.scope.at_index(cursor)):
             return ValType.FUNCREF, self._function_items()
         kind = self.scope.ref_type(cursor)
-        return kind, self._items(kind)
+        return kind, self._items()
 
     def _function_items(self) -> tuple[ConstExpr, ...]:
         items: list[ConstExpr] = []
@@ -532,26 +554,13 @@ class _ModuleParser:
             items.append(RefFunc(index=self.scope.index("func", self.cursor), span=span))
         return tuple(items)
 
-    def _items(self, _: ValType) -> tuple[ConstExpr, ...]:
+    def _items(self) -> tuple[ConstExpr, ...]:
         cursor = self.cursor
         items: list[ConstExpr] = []
-        while cursor.token == "(":
+        while cursor.current == "(":
             if cursor.accept_open("item"):
                 items.append(self._expression())
                 cursor.expect(")")
             else:
                 items.append(self._folded_expression())
         return tuple(items)
-
-
-_READERS: Final[dict[str, Callable[[_ModuleParser, _Field], None]]] = {
-    "import": _ModuleParser._read_import,
-    "func": _ModuleParser._read_func,
-    "table": _ModuleParser._read_table,
-    "memory": _ModuleParser._read_memory,
-    "global": _ModuleParser._read_global,
-    "export": _ModuleParser._read_export,
-    "start": _ModuleParser._read_start,
-    "elem": _ModuleParser._read_elem,
-    "data": _ModuleParser._read_data,
-}

@@ -30,7 +30,7 @@ _OTHER_TYPES: Final = {
 class TypeUse(NamedTuple):
     """A resolved type use: the index, the type if the index is known, and the identifiers of parameters."""
 
-    index: int
+    type_index: int
     type: FuncType
     param_ids: dict[str, int]
 
@@ -56,13 +56,13 @@ class Scope:
 
     def at_index(self, cursor: Cursor) -> bool:
         """Whether an index or an identifier stands at the cursor."""
-        first = cursor.token[:1]
+        first = cursor.current[:1]
         return first == "$" or first.isdigit()
 
     def number(self, cursor: Cursor) -> int:
         """An index given as a number."""
         try:
-            value = parse_unsigned(cursor.token, 32)
+            value = parse_unsigned(cursor.current, 32)
         except NumberError:
             cursor.unexpected("an index")
         cursor.pos += 1
@@ -87,7 +87,7 @@ class Scope:
 
     def val_type(self, cursor: Cursor) -> ValType:
         """A value type."""
-        found = _VAL_TYPES.get(cursor.token)
+        found = _VAL_TYPES.get(cursor.current)
         if found is None:
             return self.ref_type(cursor)
         cursor.pos += 1
@@ -95,21 +95,20 @@ class Scope:
 
     def ref_type(self, cursor: Cursor) -> ValType:
         """A reference type, short or as `(ref null func)`."""
-        found = _REF_TYPES.get(cursor.token)
+        found = _REF_TYPES.get(cursor.current)
         if found is not None:
             cursor.pos += 1
             return found
-        if cursor.token in _OTHER_TYPES:
-            cursor.unsupported(_OTHER_TYPES[cursor.token])
+        if cursor.current in _OTHER_TYPES:
+            cursor.unsupported(_OTHER_TYPES[cursor.current])
         at = cursor.pos
-        if cursor.accept_open("ref"):
-            if cursor.accept("null") and cursor.token in _HEAP_TYPES:
-                found = _HEAP_TYPES[cursor.next()]
-                cursor.expect(")")
-                return found
+        if not cursor.accept_open("ref"):
+            cursor.unexpected("a type")
+        found = _HEAP_TYPES.get(cursor.next()) if cursor.accept("null") else None
+        if found is None:
             cursor.unsupported(Feature.FUNCTION_REFERENCES, at)
-        cursor.unexpected("a type")
-        return None
+        cursor.expect(")")
+        return found
 
     def val_types(self, cursor: Cursor) -> list[ValType]:
         """Value types up to and with `)`."""
@@ -175,7 +174,7 @@ class Scope:
     def block_type_use(self, cursor: Cursor) -> ValType | int | None:
         """A block type with a type use; without `(type …)` the short forms are taken where they are enough."""
         if cursor.at_open("type"):
-            return self.type_use(cursor).index
+            return self.type_use(cursor).type_index
         at = cursor.pos
         signature, ids = self.signature(cursor)
         if ids:
@@ -186,16 +185,16 @@ class Scope:
 
     def limits(self, cursor: Cursor) -> Limits:
         """Minimum and, if there is one, maximum."""
-        if cursor.token == "i64":
+        if cursor.current == "i64":
             cursor.unsupported(Feature.MEMORY64)
         cursor.accept("i32")
         minimum = self._size(cursor)
-        maximum = self._size(cursor) if cursor.token[:1].isdigit() else None
+        maximum = self._size(cursor) if cursor.current[:1].isdigit() else None
         return Limits(minimum=minimum, maximum=maximum)
 
     def _size(self, cursor: Cursor) -> int:
         try:
-            value = parse_unsigned(cursor.token, 32)
+            value = parse_unsigned(cursor.current, 32)
         except NumberError as error:
             cursor.fail(error.message)
         cursor.pos += 1
