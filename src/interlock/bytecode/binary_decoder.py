@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from interlock import limits
 from interlock.bytecode.binary_body import needs_data_count, read_body
@@ -34,6 +34,9 @@ from interlock.bytecode.types import (
 )
 from interlock.errors import LimitExceededError
 
+if TYPE_CHECKING:
+    from interlock.source import Span
+
 MAGIC: Final = b"\0asm"
 VERSION: Final = b"\1\0\0\0"
 
@@ -54,6 +57,8 @@ class Decoder:
         self.customs: list[CustomSection] = []
         self.function_types: tuple[int, ...] = ()
         self.data_needed_at: int | None = None
+        self.places: dict[tuple[str, int], Span] = {}
+        self.counts = {"table": 0, "memory": 0}
 
     def decode(self) -> Module:
         """Header, sections, and what must agree between them."""
@@ -83,6 +88,7 @@ class Decoder:
             name=names.module,
             function_names=names.functions,
             local_names=names.locals,
+            places=self.places,
             file=reader.file,
             **self.parts,
         )
@@ -124,6 +130,7 @@ class Decoder:
     # -- sections by id -------------------------------------------------------------------------------------------------
 
     def _section_1(self) -> None:
+        self.places["type", 0] = self.reader.span(self.reader.pos)
         self.parts["types"] = self.reader.vector(
             self._func_type, "WASM_TYPES_MAX", limits.WASM_TYPES_MAX
         )
@@ -146,7 +153,7 @@ class Decoder:
 
     def _section_5(self) -> None:
         self.parts["memories"] = self.reader.vector(
-            self._memory_type, "WASM_MEMORIES_MAX", limits.WASM_MEMORIES_MAX
+            self._memory, "WASM_MEMORIES_MAX", limits.WASM_MEMORIES_MAX
         )
 
     def _section_6(self) -> None:
@@ -160,7 +167,9 @@ class Decoder:
         )
 
     def _section_8(self) -> None:
+        at = self.reader.pos
         self.parts["start"] = self.reader.u32()
+        self.places["start", 0] = self.reader.span(at)
 
     def _section_9(self) -> None:
         self.parts["elems"] = self.reader.vector(
@@ -227,10 +236,23 @@ class Decoder:
         self.reader.fail(message, at)
 
     def _table(self) -> TableType:
-        reader = self.reader
-        if reader.pos < reader.end and reader.data[reader.pos] == 0x40:
-            reader.unsupported(Feature.FUNCTION_REFERENCES, reader.pos)
-        return self._table_type()
+        reader, at = self.reader, self.reader.pos
+        if at < reader.end and reader.data[at] == 0x40:
+            reader.unsupported(Feature.FUNCTION_REFERENCES, at)
+        table = self._table_type()
+        self._note_place("table", at)
+        return table
+
+    def _memory(self) -> MemoryType:
+        at = self.reader.pos
+        memory = self._memory_type()
+        self._note_place("memory", at)
+        return memory
+
+    def _note_place(self, keyword: str, at: int) -> None:
+        number = self.counts[keyword]
+        self.counts[keyword] = number + 1
+        self.places[keyword, number] = self.reader.span(at)
 
     def _table_type(self) -> TableType:
         element = self.reader.ref_type()

@@ -222,6 +222,8 @@ class Module:
     name: str | None = None  # this and the next two come from the name section
     function_names: Mapping[int, str] = field(default_factory=dict)
     local_names: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    # Where types, tables, memories and the start function stand: keyword and number of the definition.
+    places: Mapping[tuple[str, int], Span] = field(default_factory=dict, compare=False)
     file: str = field(default="", compare=False)
     line_starts: tuple[int, ...] = field(
         default=(), compare=False

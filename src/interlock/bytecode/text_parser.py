@@ -87,6 +87,7 @@ class _ModuleParser:
         self.elems: list[Elem] = []
         self.datas: list[Data] = []
         self.start: int | None = None
+        self.places: dict[tuple[str, int], Span] = {}
         self.local_names: dict[int, dict[int, str]] = {}
 
     def parse(self) -> Module:
@@ -131,6 +132,7 @@ class _ModuleParser:
             name=self.name,
             function_names=function_names,
             local_names={index: names for index, names in self.local_names.items() if names},
+            places=self.places,
             file=self.lexer.file,
             line_starts=self.lexer.line_starts,
         )
@@ -166,6 +168,7 @@ class _ModuleParser:
 
     def _define_type(self) -> None:
         cursor, at = self.cursor, self.cursor.pos
+        self.places.setdefault(("type", 0), self.lexer.span(cursor.offset))
         self.scope.declare("type", cursor.accept_id(), cursor, at)
         cursor.expect("(")
         if cursor.current in _GC_TYPE_FORMS:
@@ -250,7 +253,7 @@ class _ModuleParser:
             case "export":
                 self._read_export(noted)
             case "start":
-                self._read_start()
+                self._read_start(noted)
             case "elem":
                 self._read_elem(noted)
             case "data":
@@ -355,6 +358,7 @@ class _ModuleParser:
     def _read_table(self, noted: _Field) -> None:
         cursor = self.cursor
         self._add_exports(noted, ExternKind.TABLE)
+        self.places["table", len(self.tables)] = self.lexer.span(noted.offset)
         if noted.imported is None and self._at_table_elem():
             cursor.accept("i32")
             element = self.scope.ref_type(cursor)
@@ -390,6 +394,7 @@ class _ModuleParser:
     def _read_memory(self, noted: _Field) -> None:
         cursor = self.cursor
         self._add_exports(noted, ExternKind.MEMORY)
+        self.places["memory", len(self.memories)] = self.lexer.span(noted.offset)
         if noted.imported is None and self._at_memory_data():
             cursor.accept("i32")
             cursor.pos += 2  # (data
@@ -448,9 +453,10 @@ class _ModuleParser:
         cursor.expect(")")
         self.exports.append(Export(name=name, kind=kind, index=index, span=self._span(noted)))
 
-    def _read_start(self) -> None:
+    def _read_start(self, noted: _Field) -> None:
         if self.start is not None:
             self.cursor.fail("multiple start sections")
+        self.places["start", 0] = self.lexer.span(noted.offset)
         self.start = self.scope.index("func", self.cursor)
         self.cursor.expect(")")
 
@@ -508,7 +514,7 @@ class _ModuleParser:
         cursor = self.cursor
         mode, table_index = SegmentMode.PASSIVE, 0
         offset: ConstExpr = ZERO
-        has_table = False
+        has_table = is_old = False
         if cursor.accept("declare"):
             mode = SegmentMode.DECLARATIVE
         elif cursor.accept_open("table"):
@@ -517,7 +523,8 @@ class _ModuleParser:
             has_table = True
         elif cursor.current[:1].isdigit():
             table_index = self.scope.index("table", cursor)
-        if mode is SegmentMode.PASSIVE and (has_table or self._at_offset()):
+            is_old = True  # the form of 1.0: a table index without `(table …)`
+        if mode is SegmentMode.PASSIVE and (has_table or is_old or self._at_offset()):
             mode = SegmentMode.ACTIVE
             offset = self._offset()
         may_omit = mode is SegmentMode.ACTIVE and not has_table

@@ -7,7 +7,7 @@ Messages are the testsuite's words.  What the opcode table knows and this versio
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from interlock import limits
 from interlock.bytecode.body_validation import BodyValidator, Context
@@ -37,7 +37,9 @@ from interlock.bytecode.types import (
     ValType,
 )
 from interlock.errors import InternalError, UnsupportedError, WasmInvalidError
-from interlock.source import Span
+
+if TYPE_CHECKING:
+    from interlock.source import Span
 
 _SEAL: Final = object()
 _U32_MAX: Final = 0xFFFFFFFF
@@ -126,7 +128,7 @@ def validate(module: Module) -> ValidatedModule:
 class _ModuleValidator:
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.whole = Span(start=0, end=0, file=module.file)
+        self.whole = module.span(0)
         self.imported = {
             kind: [item for item in module.imports if item.kind is kind] for kind in ExternKind
         }
@@ -147,12 +149,13 @@ class _ModuleValidator:
         self._types()
         self._imports()
         self._functions()
-        for table in module.tables:
-            self._table_type(table, self.whole)
-        for memory in module.memories:
-            self._memory_type(memory, self.whole)
+        for number, table in enumerate(module.tables):
+            self._table_type(table, self._place("table", number))
+        for number, memory in enumerate(module.memories):
+            self._memory_type(memory, self._place("memory", number))
         if len(self.memory_types) > 1:
-            raise UnsupportedError(Feature.MULTI_MEMORY.value, span=self.whole)
+            last = self._place("memory", len(module.memories) - 1)
+            raise UnsupportedError(Feature.MULTI_MEMORY.value, span=last)
         self._globals()
         self._exports()
         self._start()
@@ -179,6 +182,9 @@ class _ModuleValidator:
     def _fail(self, message: str, span: Span | None) -> NoReturn:
         raise WasmInvalidError(message, span=span if span is not None else self.whole)
 
+    def _place(self, keyword: str, number: int = 0) -> Span:
+        return self.module.places.get((keyword, number), self.whole)
+
     # -- types ----------------------------------------------------------------------------------------------------------
 
     def _value_type(self, kind: ValType, span: Span | None) -> None:
@@ -188,7 +194,7 @@ class _ModuleValidator:
     def _types(self) -> None:
         for func_type in self.module.types:
             if ValType.V128 in func_type.params or ValType.V128 in func_type.results:
-                raise UnsupportedError(Feature.SIMD.value, span=self.whole)
+                raise UnsupportedError(Feature.SIMD.value, span=self._place("type"))
 
     def _type_index(self, index: int, span: Span | None) -> None:
         if index >= len(self.module.types):
@@ -255,10 +261,10 @@ class _ModuleValidator:
         if start is None:
             return
         if start >= len(self.function_type_indices):
-            self._fail(f"unknown function {start}", self.whole)
+            self._fail(f"unknown function {start}", self._place("start"))
         func_type = self.module.types[self.function_type_indices[start]]
         if func_type.params or func_type.results:
-            self._fail("start function", self.whole)
+            self._fail("start function", self._place("start"))
 
     def _elem(self, elem: Elem) -> None:
         if elem.mode is SegmentMode.ACTIVE:
