@@ -62,7 +62,7 @@ static void harden(void) {
  * trip instead of 37 on a virtual machine).  Only a sender that stays is followed, or two could chase each other.  Refused, the
  * writer stays where it is. */
 static void follow(int32_t cpu) {
-    enum { STAYS = 32 };
+    enum { STAYS = 4 };
     static int32_t here = -1, there = -1, count;
     cpu_set_t set;
     count = cpu == there ? count + 1 : 0;
