@@ -111,6 +111,7 @@ def link(data: bytes) -> Image:
     relocations: list[tuple[int, int, int]] = []
     imports: dict[int, int] = {}
     entries_of_tables: list[int] = []
+    starts: set[int] = set()  # of constants that code names: a table can follow another directly
     entries = {0}
     for section in elf.sections:
         if section.kind != SHT_RELA or section.info not in places:
@@ -125,7 +126,9 @@ def link(data: bytes) -> Image:
             place = places[section.info] + offset
             result = places[index] + value + addend - place
             struct.pack_into("<i", code if is_code else constants, place - (0 if is_code else RODATA_DELTA), result)
-            if not is_code:
+            if is_code:
+                starts.add(place + result + 4 - RODATA_DELTA)
+            else:
                 entries_of_tables.append(place - RODATA_DELTA)
     for section in elf.sections:
         if section.name == ".symtab":
@@ -136,7 +139,7 @@ def link(data: bytes) -> Image:
         rodata=bytes(constants),
         entries=tuple(sorted(entries)),
         relocations=tuple(sorted(relocations)),
-        tables=_runs(sorted(entries_of_tables)),
+        tables=_runs(sorted(entries_of_tables), starts),
         imports=len(imports),
     )
 
@@ -151,10 +154,10 @@ def _lay_out(elf: _Object) -> tuple[bytes, dict[int, int]]:
     return bytes(rodata), places
 
 
-def _runs(offsets: list[int]) -> tuple[tuple[int, int], ...]:
+def _runs(offsets: list[int], starts: set[int]) -> tuple[tuple[int, int], ...]:
     runs: list[list[int]] = []
     for offset in offsets:
-        if runs and runs[-1][0] + 4 * runs[-1][1] == offset:
+        if runs and runs[-1][0] + 4 * runs[-1][1] == offset and offset not in starts:
             runs[-1][1] += 1
         else:
             runs.append([offset, 1])

@@ -30,14 +30,19 @@ def _cases(pattern: str) -> list[Any]:
 
 def parse_case(text: str) -> Image:
     """A case as an image: directives start with `#!`, the rest is assembled."""
+    lines = text.splitlines()
+    code = assemble("\n".join(line for line in lines if not line.startswith("#")))
+    return parse_directives(lines, code)
+
+
+def parse_directives(lines: list[str], code: bytes) -> Image:
+    """The image of this code, with what the `#!` lines say."""
     values: dict[str, Any] = {"relocations": [], "tables": [], "rodata": b"", "counts": {}}
-    for line in text.splitlines():
+    for line in lines:
         if line.startswith("#! "):
             _directive(values, *line.removeprefix("#! ").split())
-    code = assemble("\n".join(line for line in text.splitlines() if not line.startswith("#")))
-    return Image(
-        code=code, **values | {key: tuple(values[key]) for key in ("relocations", "tables")}
-    )
+    lists = {key: tuple(values[key]) for key in ("relocations", "tables")}
+    return Image(code=code, **(values | lists))
 
 
 def _directive(values: dict[str, Any], name: str, *words: str) -> None:
