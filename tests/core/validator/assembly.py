@@ -35,7 +35,9 @@ def assemble(text: str) -> bytes:
 
     machine = _machine("x86-64-v3")
     lines = [".intel_syntax noprefix", *text.splitlines(), ".att_syntax"]
-    escaped = ('module asm "' + line.replace("\\", "\\\\").replace('"', '\\22') + '"' for line in lines)
+    escaped = (
+        'module asm "' + line.replace("\\", "\\\\").replace('"', "\\22") + '"' for line in lines
+    )
     module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\n' + "\n".join(escaped))
     return _Object(machine.emit_object(module)).section(".text").data
 
@@ -125,7 +127,12 @@ def link(data: bytes) -> Image:
                 continue
             place = places[section.info] + offset
             result = places[index] + value + addend - place
-            struct.pack_into("<i", code if is_code else constants, place - (0 if is_code else RODATA_DELTA), result)
+            struct.pack_into(
+                "<i",
+                code if is_code else constants,
+                place - (0 if is_code else RODATA_DELTA),
+                result,
+            )
             if is_code:
                 starts.add(place + result + 4 - RODATA_DELTA)
             else:

@@ -25,4 +25,3 @@ def validator(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Val
     command += ["-fPIC", "-shared", f"-I{core / 'include'}", "-o", library, *sources]
     subprocess.run(command, check=True)
     return Validator(library)
-

@@ -12,11 +12,25 @@ from tests.core.validator.assembly import compile_ir
 if TYPE_CHECKING:
     from tests.core.validator.driver import Validator
 
-INTEGER_OPS = "add sub mul sdiv udiv srem urem shl lshr ashr and or xor".split()
-FLOAT_OPS = "fadd fsub fmul fdiv".split()
+INTEGER_OPS = [
+    "add",
+    "sub",
+    "mul",
+    "sdiv",
+    "udiv",
+    "srem",
+    "urem",
+    "shl",
+    "lshr",
+    "ashr",
+    "and",
+    "or",
+    "xor",
+]
+FLOAT_OPS = ["fadd", "fsub", "fmul", "fdiv"]
 UNARY = {
-    "iN": "ctpop bswap bitreverse".split(),
-    "fN": "sqrt fabs ceil floor trunc nearbyint rint".split(),
+    "iN": ["ctpop", "bswap", "bitreverse"],
+    "fN": ["sqrt", "fabs", "ceil", "floor", "trunc", "nearbyint", "rint"],
 }
 CASTS = (
     ("sitofp", "i64", "double"),
@@ -39,7 +53,9 @@ def _scalars() -> str:
     for bits in (8, 16, 32, 64):
         t = f"i{bits}"
         for op in INTEGER_OPS:
-            parts.append(f"define {t} @{op}_{t}({t} %a, {t} %b) {{ %r = {op} {t} %a, %b ret {t} %r }}")
+            parts.append(
+                f"define {t} @{op}_{t}({t} %a, {t} %b) {{ %r = {op} {t} %a, %b ret {t} %r }}"
+            )
             parts.append(f"define {t} @{op}_imm_{t}({t} %a) {{ %r = {op} {t} %a, 7 ret {t} %r }}")
             parts.append(
                 f"define void @{op}_mem_{t}(ptr %p, {t} %b) {{ %a = load {t}, ptr %p "
@@ -50,7 +66,9 @@ def _scalars() -> str:
                 parts += _intrinsic(name, t, 1)
         for name in ("ctlz", "cttz"):
             parts.append(f"declare {t} @llvm.{name}.{t}({t}, i1)")
-            parts.append(f"define {t} @{name}_{t}({t} %a) {{ %r = call {t} @llvm.{name}.{t}({t} %a, i1 false) ret {t} %r }}")
+            parts.append(
+                f"define {t} @{name}_{t}({t} %a) {{ %r = call {t} @llvm.{name}.{t}({t} %a, i1 false) ret {t} %r }}"
+            )
         for name in ("smax", "umin", "abs", "sadd.sat", "usub.sat"):
             if name != "abs":
                 parts += _intrinsic(name, t, 2)
@@ -63,21 +81,31 @@ def _scalars() -> str:
     for t in ("float", "double"):
         suffix = {"float": "f32", "double": "f64"}[t]
         for op in FLOAT_OPS:
-            parts.append(f"define {t} @{op}_{suffix}({t} %a, {t} %b) {{ %r = {op} {t} %a, %b ret {t} %r }}")
-            parts.append(f"define {t} @{op}_const_{suffix}({t} %a) {{ %r = {op} {t} %a, 3.5 ret {t} %r }}")
+            parts.append(
+                f"define {t} @{op}_{suffix}({t} %a, {t} %b) {{ %r = {op} {t} %a, %b ret {t} %r }}"
+            )
+            parts.append(
+                f"define {t} @{op}_const_{suffix}({t} %a) {{ %r = {op} {t} %a, 3.5 ret {t} %r }}"
+            )
         for name in UNARY["fN"]:
             parts += _intrinsic(f"{name}", t, 1, suffix)
         for name in ("minimum", "maximum", "copysign", "minnum"):
             parts += _intrinsic(name, t, 2, suffix)
         for predicate in ("oeq", "une", "olt", "ugt", "uno"):
-            parts.append(f"define i1 @cmp_{predicate}_{suffix}({t} %a, {t} %b) {{ %r = fcmp {predicate} {t} %a, %b ret i1 %r }}")
+            parts.append(
+                f"define i1 @cmp_{predicate}_{suffix}({t} %a, {t} %b) {{ %r = fcmp {predicate} {t} %a, %b ret i1 %r }}"
+            )
     for op, source, target in CASTS:
-        parts.append(f"define {target} @{op}_{source}_{target}({source} %a) {{ %r = {op} {source} %a to {target} ret {target} %r }}")
+        parts.append(
+            f"define {target} @{op}_{source}_{target}({source} %a) {{ %r = {op} {source} %a to {target} ret {target} %r }}"
+        )
     for name, target, source in SATURATING:
         suffix = {"float": "f32", "double": "f64"}[source]
         full = f"@llvm.{name}.sat.{target}.{suffix}"
         parts.append(f"declare {target} {full}({source})")
-        parts.append(f"define {target} @{name}_{target}_{suffix}({source} %a) {{ %r = call {target} {full}({source} %a) ret {target} %r }}")
+        parts.append(
+            f"define {target} @{name}_{target}_{suffix}({source} %a) {{ %r = call {target} {full}({source} %a) ret {target} %r }}"
+        )
     return "\n".join(parts)
 
 
@@ -102,7 +130,11 @@ def _rotate(t: str) -> list[str]:
 def _loops() -> str:
     parts = []
     for t, op in [
-        *((f"i{bits}", op) for bits in (8, 16, 32, 64) for op in ("add", "sub", "mul", "xor", "shl")),
+        *(
+            (f"i{bits}", op)
+            for bits in (8, 16, 32, 64)
+            for op in ("add", "sub", "mul", "xor", "shl")
+        ),
         *((t, op) for t in ("float", "double") for op in FLOAT_OPS),
     ]:
         parts.append(f"""
@@ -141,7 +173,8 @@ done: ret {t} %r
 def _switch(cases: int) -> str:
     labels = " ".join(f"i32 {n}, label %c{n}" for n in range(cases))
     blocks = "\n".join(
-        f"c{n}: %x{n} = {('add', 'mul', 'xor')[n % 3]} i64 %a, {n * 77 + 3}\n br label %next" for n in range(cases)
+        f"c{n}: %x{n} = {('add', 'mul', 'xor')[n % 3]} i64 %a, {n * 77 + 3}\n br label %next"
+        for n in range(cases)
     )
     merge = ", ".join(f"[%x{n}, %c{n}]" for n in range(cases))
     live = "".join(f"%v{n} = load volatile i64, ptr %p\n" for n in range(14))
@@ -214,7 +247,13 @@ define <16 x i8> @shuffle(<16 x i8> %a, <16 x i8> %b) {
   ret <16 x i8> %r
 }
 """
-MODULES = {"scalars": _scalars(), "loops": _loops(), "switch": _switch(9), "big switch": _switch(60), "memory": MEMORY}
+MODULES = {
+    "scalars": _scalars(),
+    "loops": _loops(),
+    "switch": _switch(9),
+    "big switch": _switch(60),
+    "memory": MEMORY,
+}
 
 
 @pytest.mark.parametrize("cpu", ["x86-64-v2", "x86-64-v3"])

@@ -23,8 +23,10 @@ def _examples(heading: str) -> list[Any]:
         block = re.search(r"```text\n(.*?)```", section, re.DOTALL)
         if block is None:
             raise ValueError(page)
-        for example in block[1].strip().split("\n\n"):
-            params.append(pytest.param(int(page.stem[1:]), example, id=f"{page.stem}-{example[-30:]}"))
+        params += [
+            pytest.param(int(page.stem[1:]), example, id=f"{page.stem}-{example[-30:]}")
+            for example in block[1].strip().split("\n\n")
+        ]
     return params
 
 

@@ -66,11 +66,14 @@ def _encodings(instr: Any) -> list[bytes]:
     for prefix in filter(None, (both[0], {"F366": "66F3", "F266": "66F2"}.get(both[1], both[1]))):
         for w in "01" if instr.w == "*" and prefix == first else instr.w.replace("*", "0"):
             for length in "01" if instr.l == "*" else instr.l.replace("-", "0"):
-                result += [_encode(instr, prefix, int(w), int(length), is_reg) for is_reg in forms]
+                result += [
+                    _encode(instr, prefix, int(w), int(length), is_register=is_reg)
+                    for is_reg in forms
+                ]
     return result
 
 
-def _encode(instr: Any, prefix: str, w: int, length: int, is_register: bool) -> bytes:
+def _encode(instr: Any, prefix: str, w: int, length: int, *, is_register: bool) -> bytes:
     places = {place for place, _, _ in instr.operands}
     digit = instr.modrm.partition(":")[0]
     if instr.space == "vex":
@@ -136,7 +139,9 @@ def test_every_denial_is_the_lines_own_rule(validator: Validator, instrs: Any):
             number = 0 if digit == "/r" else int(digit[1:])
             modrm = bytes([(0x00 if form == "m" else 0xC0) | number << 3])
         prefix = b"\xf3" if instr.prefix == "F3" else b""
-        verdict = validator.first(_image(prefix + opcode + bytes.fromhex(instr.opcode) + modrm + bytes(2)))
+        verdict = validator.first(
+            _image(prefix + opcode + bytes.fromhex(instr.opcode) + modrm + bytes(2))
+        )
         assert verdict is not None
         assert verdict.rule == instr.denied_by, instr
 
@@ -151,7 +156,7 @@ def test_masks_agree_with_iced(instrs: Any):
             if instruction.len != len(code):
                 wrong.append((instr.mnemonic, code.hex(), "length"))
                 continue
-            expected = _named(instr, is_memory=_is_memory(instr, code))
+            expected = _named(instr, is_memory=_is_memory(code))
             actual = _used(factory, instruction)
             if {k: v for k, v in expected.items() if v} != actual:
                 wrong.append((instr.mnemonic, code.hex(), expected, actual))
@@ -159,7 +164,7 @@ def test_masks_agree_with_iced(instrs: Any):
     assert wrong == [], wrong
 
 
-def _is_memory(instr: Any, code: bytes) -> bool:
+def _is_memory(code: bytes) -> bool:
     immediate = Decoder(64, code).decode()
     return any(
         immediate.op_kind(number) == iced_x86.OpKind.MEMORY for number in range(immediate.op_count)
@@ -192,12 +197,15 @@ def _used(factory: Any, instruction: Any) -> dict[str, str]:
         if name and used.access in WRITES:
             result[name] = "w"
     for number in range(instruction.op_count):
-        if instruction.op_kind(number) == iced_x86.OpKind.MEMORY and info.op_access(number) in WRITES:
+        if (
+            instruction.op_kind(number) == iced_x86.OpKind.MEMORY
+            and info.op_access(number) in WRITES
+        ):
             result["memory"] = "w"
     return result
 
 
-def test_lengths_and_writes_agree_with_capstone(validator: Validator, instrs: Any):
+def test_lengths_and_writes_agree_with_capstone(instrs: Any):
     """Capstone is no ancestor of the table, so it is asked too: length, and each general register it says is written."""
     disassembler = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     disassembler.detail = True
@@ -208,7 +216,7 @@ def test_lengths_and_writes_agree_with_capstone(validator: Validator, instrs: An
             if found is None or found.size != len(code):
                 wrong.append((instr.mnemonic, code.hex(), "length"))
                 continue
-            expected = {n for n in _named(instr, is_memory=_is_memory(instr, code)) if n != "memory"}
+            expected = {n for n in _named(instr, is_memory=_is_memory(code)) if n != "memory"}
             # Subset only: capstone 5 knows fewer implicit writes than the manual.
             actual = {_full(found.reg_name(number)) for number in found.regs_access()[1]} - {None}
             if not actual <= expected | CAPSTONE_SAYS_TOO_MUCH.get(instr.mnemonic, set()):
