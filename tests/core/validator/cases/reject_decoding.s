@@ -210,3 +210,7 @@ ret
 # V017 REX.B with nop is an exchange
 .byte 0x41, 0x90
 ret
+---
+# V017 REX on a landing pad
+.byte 0xf3, 0x44, 0x0f, 0x1e, 0xfa
+ret

@@ -166,3 +166,22 @@ call 1b
 ret
 mov eax, 1
 nop
+---
+# V021 the load destroys its base
+#! table 0 : 0
+movsxd rax, dword ptr [rax + rcx*4]
+add rax, rax
+jmp rax
+---
+# V021 too far from the load
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+add rax, rcx
+.rept 130
+nop
+.endr
+jmp rax
+---
+# V022 an unaligned table whose entries are right
+#! table 2 : 0
+ret

@@ -261,3 +261,15 @@ ret
 #! rodata 00
 cmp byte ptr [rip + 0x3fffff8], 0
 ret
+---
+# V030 a load through the frame pointer is no copy of it
+mov rsp, [rbp + 8]
+ret
+---
+# V030 r13 is encoded like the frame pointer
+lea rsp, [r13 - 8]
+ret
+---
+# V030 r13 again
+mov rsp, r13
+ret
