@@ -1,0 +1,402 @@
+"""Code memory: the writer process, publish, retire, handles, and what happens when something is missing or dies."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.core import core_library as lib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+SYSCALL = bytes.fromhex("90 0f05 c3")
+RULE_SYSTEM_CALL = 12
+RULE_IMAGE_SIZE = 1
+
+
+@pytest.fixture(scope="module")
+def core(core_directory: Path) -> Any:
+    found = lib.Core(core_directory)
+    assert found.open_region() == lib.OK, found.failure()
+    return found
+
+
+@pytest.fixture
+def arena(core: Any) -> Iterator[int]:
+    status, handle = core.open_arena(1 << 20)
+    assert status == lib.OK
+    yield handle
+    core.close_arena(handle)
+
+
+@pytest.fixture
+def in_child(core_directory: Path) -> Callable[[str], str]:
+    """Runs Python in a process of its own, with `core` (not open) and `lib`; returns what it prints."""
+
+    def run(body: str) -> str:
+        head = """
+            import ctypes, os, signal, sys, threading
+            from pathlib import Path
+            sys.path.insert(0, sys.argv[1])
+            import core_library as lib
+            core = lib.Core(Path(sys.argv[2]))
+        """
+        script = textwrap.dedent(head) + textwrap.dedent(body)
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(HERE), str(core_directory)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
+def _view(core: Any, length: int) -> bytes:
+    info = core.describe()
+    return ctypes.string_at(info.code_base, length) + ctypes.string_at(info.rodata_base, length)
+
+
+# ---- The writer's logic, in process
+
+
+@pytest.mark.parametrize("sanitize", [False, True], ids=["plain", "sanitized"])
+def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> None:
+    core = repository / "core"
+    if shutil.which("gcc"):
+        compiler = ["gcc"]
+    elif sanitize:
+        pytest.skip("needs gcc for the sanitizers")
+    else:
+        pytest.importorskip("ziglang")
+        compiler = [sys.executable, "-m", "ziglang", "cc"]
+    flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitize else []
+    warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+    sources = [f"src/{name}.c" for name in ("writer", "arenas", "slots", "validate_x86_64")]
+    program = tmp_path / "code_memory_test"
+    command = [*compiler, "-std=c11", "-O1", "-Iinclude", "-Isrc", *warnings, *flags]
+    command += ["tests/code_memory_test.c", *sources, "-o", str(program)]
+    subprocess.run(command, cwd=core, check=True)
+
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+# ---- Publish and retire
+
+
+def test_region_reports_how_it_is_held(core: Any) -> None:
+    info = core.describe()
+    assert info.writer == 1
+    assert info.writer_pid not in {0, os.getpid()}
+    assert info.has_seals
+    assert info.rodata_base - info.code_base == info.view_bytes == lib.VIEW_BYTES
+
+
+def test_published_code_runs(core: Any, arena: int) -> None:
+    status, handle, address, _ = core.publish(arena, lib.RETURNS_42)
+    assert status == lib.OK, core.failure()
+    assert handle >> 32
+    assert lib.call(address) == 42
+
+
+def test_constants_lie_at_the_fixed_distance(core: Any, arena: int) -> None:
+    # endbr64; mov eax, [rip + d]; ret
+    displacement = lib.VIEW_BYTES + 8 - 10
+    code = bytes.fromhex("f30f1efa 8b05") + displacement.to_bytes(4, "little") + b"\xc3"
+    rodata = bytes(8) + (123456).to_bytes(4, "little")
+    status, _, address, verdict = core.publish(arena, code, rodata=rodata)
+    assert status == lib.OK, core.library.il_rule_text(verdict.rule)
+    assert lib.call(address) == 123456
+
+
+def test_relocated_call_reaches_the_import(core: Any) -> None:
+    callback = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 7)
+    address_of = ctypes.cast(callback, ctypes.c_void_p).value
+    status, arena = core.open_arena(1 << 16, (0xDEAD, address_of))
+    assert status == lib.OK
+    # endbr64; push rax; call import 1; pop rcx; ret
+    code = bytes.fromhex("f30f1efa 50 e800000000 59 c3")
+    status, _, address, verdict = core.publish(arena, code, relocations=((6, 1),))
+    assert status == lib.OK, core.library.il_rule_text(verdict.rule)
+    assert lib.call(address) == 7
+    assert core.publish(arena, code, relocations=((6, 2),))[0] == lib.REJECTED
+    assert core.close_arena(arena) == lib.OK
+
+
+def test_rejected_image_writes_nothing(core: Any, arena: int) -> None:
+    core.publish(arena, lib.RETURNS_42)
+    used = core.describe().code_bytes_used
+    before = _view(core, 1 << 16)
+
+    status, handle, address, verdict = core.publish(arena, SYSCALL, rodata=b"\xaa" * 100)
+
+    assert status == lib.REJECTED
+    assert (handle, address) == (0, 0)
+    assert (verdict.rule, verdict.offset) == (RULE_SYSTEM_CALL, 1)
+    assert bytes(verdict.bytes[: verdict.bytes_count]) == b"\x0f\x05"
+    assert _view(core, 1 << 16) == before
+    assert core.describe().code_bytes_used == used
+
+
+def test_retired_code_is_poison_and_its_handle_stale(core: Any, arena: int) -> None:
+    _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
+    assert core.retire(handle) == lib.OK
+    assert ctypes.string_at(address, 64) == b"\xcc" * 64
+    assert core.retire(handle) == lib.STALE
+
+
+def test_closed_arena_is_stale(core: Any) -> None:
+    _, arena = core.open_arena(4096)
+    _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
+    assert core.close_arena(arena) == lib.OK
+    assert ctypes.string_at(address, 64) == b"\xcc" * 64
+    assert core.close_arena(arena) == lib.STALE
+    assert core.retire(handle) == lib.STALE
+    assert core.publish(arena, lib.RETURNS_42)[0] == lib.STALE
+
+
+def test_memory_is_used_again(core: Any) -> None:
+    _, arena = core.open_arena(4096)
+    addresses = set()
+    for _ in range(500):
+        status, handle, address, _ = core.publish(arena, lib.RETURNS_42)
+        assert status == lib.OK, core.failure()
+        assert lib.call(address) == 42
+        addresses.add(address)
+        assert core.retire(handle) == lib.OK
+    assert core.close_arena(arena) == lib.OK
+    assert len(addresses) < 10
+
+
+def test_quota_at_the_limit_and_one_past(core: Any) -> None:
+    _, arena = core.open_arena(128)
+    assert core.publish(arena, lib.RETURNS_42)[0] == lib.OK
+    assert core.publish(arena, lib.RETURNS_42)[0] == lib.OK
+    assert core.publish(arena, lib.RETURNS_42)[0] == lib.NO_MEMORY
+    core.close_arena(arena)
+
+
+def test_full_region_takes_what_was_retired(core: Any) -> None:
+    _, arena = core.open_arena(1 << 30)
+    big = bytes.fromhex("f30f1efa") + b"\x90" * ((4 << 20) - 5) + b"\xc3"
+    handles = []
+    while (found := core.publish(arena, big))[0] == lib.OK:
+        handles.append(found[1])
+    assert found[0] == lib.NO_MEMORY
+    assert len(handles) >= 14
+    assert core.retire(handles[0]) == lib.OK
+    assert core.publish(arena, big)[0] == lib.OK
+    assert core.close_arena(arena) == lib.OK
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_largest_image(core: Any, extra: int) -> None:
+    _, arena = core.open_arena(8 << 20)
+    code = bytes.fromhex("f30f1efa") + b"\x90" * ((4 << 20) - 5 + extra) + b"\xc3"
+    status, _, _, verdict = core.publish(arena, code, rodata=bytes(4 << 20))
+    core.close_arena(arena)
+    assert status == (lib.REJECTED if extra else lib.OK)
+    assert verdict.rule == (RULE_IMAGE_SIZE if extra else 0)
+
+
+@pytest.mark.parametrize("count", [256, 257])
+def test_most_imports(core: Any, count: int) -> None:
+    status, arena = core.open_arena(4096, tuple(range(count)))
+    assert status == (lib.OK if count == 256 else lib.INVALID_ARGUMENT)
+    assert core.close_arena(arena) == (lib.OK if count == 256 else lib.STALE)
+
+
+def test_threads_publish_at_once(in_child: Callable[[str], str]) -> None:
+    out = in_child("""
+        assert core.open_region() == lib.OK
+        _, arena = core.open_arena(1 << 20)
+        results = []
+        def work(number):
+            code = bytes.fromhex("f30f1efa b8") + number.to_bytes(4, "little") + b"\\xc3"
+            for _ in range(50):
+                status, handle, address, _ = core.publish(arena, code)
+                results.append(status == lib.OK and lib.call(address) == number)
+                core.retire(handle)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        print(len(results), all(results))
+    """)
+    assert out == "400 True"
+
+
+# ---- The writer process
+
+
+def test_nothing_before_the_region_is_open(in_child: Callable[[str], str]) -> None:
+    out = in_child("""
+        info = core.describe()
+        print(core.open_arena(4096)[0], core.retire(1), info.writer, info.code_base, info.has_seals)
+    """)
+    assert out == f"{lib.INVALID_ARGUMENT} {lib.INVALID_ARGUMENT} 0 0 False"
+
+
+def test_application_sees_no_child(in_child: Callable[[str], str]) -> None:
+    out = in_child("""
+        seen = []
+        signal.signal(signal.SIGCHLD, lambda *_: seen.append("SIGCHLD"))
+        assert core.open_region() == lib.OK
+        try:
+            seen.append(os.waitpid(-1, os.WNOHANG))
+        except ChildProcessError:
+            seen.append("no child")
+        print(*seen)
+    """)
+    assert out == "no child"
+
+
+def test_writer_holds_nothing_of_the_application(in_child: Callable[[str], str]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can look into the writer")
+    out = in_child("""
+        read_end, _ = os.pipe()
+        os.dup2(read_end, 99)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        assert core.open_region() == lib.OK
+        root = Path("/proc") / str(core.describe().writer_pid)
+        status = dict(line.split(":", 1) for line in (root / "status").read_text().splitlines())
+        print(sorted(os.listdir(root / "fd")), (root / "environ").read_bytes(), os.readlink(root / "cwd"))
+        print(*(status[key].strip() for key in ("SigBlk", "SigIgn", "NoNewPrivs", "Seccomp")))
+        print(signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    """)
+    zero = "0" * 16
+    assert out == f"['3'] b'' /\n{zero} {zero} 1 2\nTrue"
+
+
+def test_no_descriptor_is_left_but_the_socket(in_child: Callable[[str], str]) -> None:
+    out = in_child("""
+        before = {"0", "1", "2"}
+        assert core.open_region() == lib.OK
+        # The descriptor that listed the directory is closed again.
+        new = {fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")} - before
+        print([os.readlink(f"/proc/self/fd/{fd}").split(":")[0] for fd in new])
+        print([os.get_inheritable(int(fd)) for fd in new])
+    """)
+    assert out == "['socket']\n[False]"
+
+
+def test_writer_ends_with_the_application(in_child: Callable[[str], str]) -> None:
+    pid = int(in_child("assert core.open_region() == lib.OK; print(core.describe().writer_pid)"))
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    import select
+
+    assert select.select([fd], [], [], 30)[0], "the writer still runs"
+    os.close(fd)
+
+
+def test_death_of_the_writer_is_an_error_for_good(in_child: Callable[[str], str]) -> None:
+    out = in_child("""
+        assert core.open_region() == lib.OK
+        _, arena = core.open_arena(4096)
+        _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
+        os.kill(core.describe().writer_pid, signal.SIGKILL)
+        print(core.publish(arena, lib.RETURNS_42)[0], core.publish(arena, lib.RETURNS_42)[0])
+        print(core.retire(handle), core.open_arena(4096)[0], core.open_region(), core.describe().writer)
+        print(lib.call(address))
+    """)
+    lost = lib.WRITER_LOST
+    assert out == f"{lost} {lost}\n{lost} {lost} {lost} 0\n42"
+
+
+def test_fork_runs_code_but_does_not_publish(in_child: Callable[[str], str]) -> None:
+    out = in_child("""
+        assert core.open_region() == lib.OK
+        _, arena = core.open_arena(4096)
+        _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
+        child = os.fork()
+        if child == 0:
+            statuses = (core.publish(arena, lib.RETURNS_42)[0], core.retire(handle), core.close_arena(arena),
+                        core.open_arena(4096)[0], core.open_region())
+            right = set(statuses) == {lib.FORKED} and lib.call(address) == 42 and core.describe().writer == 0
+            os._exit(0 if right else 1)
+        print(os.waitpid(child, 0)[1], core.publish(arena, lib.RETURNS_42)[0])
+    """)
+    assert out == "0 0"
+
+
+def test_fork_before_opening_has_a_region_of_its_own(in_child: Callable[[str], str]) -> None:
+    out = in_child("""
+        child = os.fork()
+        assert core.open_region() == lib.OK
+        _, arena = core.open_arena(4096)
+        works = lib.call(core.publish(arena, lib.RETURNS_42)[2]) == 42
+        if child == 0:
+            os._exit(0 if works else 1)
+        print(os.waitpid(child, 0)[1], works)
+    """)
+    assert out == "0 True"
+
+
+_FAKE_WRITER = """\
+#!{python}
+import fcntl, os, socket, struct
+connection = socket.socket(fileno=3)
+fds = [os.memfd_create("fake", os.MFD_ALLOW_SEALING) for _ in range(2)]
+for fd in fds:
+    os.ftruncate(fd, {size})
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, {seals})
+hello = struct.pack("IIii48s", 0x314C4F49, 0, 0, os.getpid(), b"")
+socket.send_fds(connection, [hello], fds)
+"""
+
+
+@pytest.mark.parametrize(
+    ("writer", "status", "operation"),
+    [
+        ("absent", "SYSTEM", "execve of the writer"),
+        ("silent", "SYSTEM", "no sign of life"),
+        ("unsealed", "UNSUPPORTED", "not sealed"),
+        ("short", "UNSUPPORTED", "another size"),
+        ("relative", "INVALID_ARGUMENT", "not absolute"),
+    ],
+)
+def test_bad_writer_is_refused_and_leaves_nothing(
+    in_child: Callable[[str], str], tmp_path: Path, writer: str, status: str, operation: str
+) -> None:
+    path = tmp_path / "writer"
+    if writer in {"unsealed", "short"}:
+        size = lib.VIEW_BYTES if writer == "unsealed" else 4096
+        seals = 7 if writer == "unsealed" else 1 | 2 | 4 | 16
+        text = _FAKE_WRITER.format(python=sys.executable, size=size, seals=seals)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+    elif writer == "silent":
+        path = Path("/bin/true")
+    elif writer == "relative":
+        path = Path("interlock-writer")
+    out = in_child(f"""
+        def state():
+            maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if "memfd" in line]
+            return sorted(os.listdir("/proc/self/fd")), maps
+        before = state()
+        print(core.open_region({str(path)!r}), core.failure()[0], sep="|")
+        print(state() == before, core.open_region() == lib.OK)
+    """)
+    first, second = out.splitlines()
+    assert first.split("|")[0] == str(getattr(lib, status))
+    assert operation in first
+    assert second == "True True"
