@@ -274,6 +274,7 @@ def test_writer_holds_nothing_of_the_application(in_child: Callable[[str], str])
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         assert core.open_region() == lib.OK
+        core.open_arena(4096)  # answered: the writer is past its set-up
         root = Path("/proc") / str(core.describe().writer_pid)
         status = dict(line.split(":", 1) for line in (root / "status").read_text().splitlines())
         print(sorted(os.listdir(root / "fd")), (root / "environ").read_bytes(), os.readlink(root / "cwd"))
