@@ -1,0 +1,3 @@
+;;! test unsupported
+(module (memory 1) (memory 1))
+;; expect: 2:20: not supported: multi-memory
