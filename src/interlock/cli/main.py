@@ -18,6 +18,7 @@ from interlock.cli import output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 _COMMANDS = {
     "run": "compile a WebAssembly program to machine code and run it",
     "dump": "print a stage of the compilation as text",
@@ -48,15 +49,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"interlock.cli.{args.command}")
     try:
         status: int = command.run(args)
-        sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the result has gone; keep the interpreter from failing on its last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+        status = output.EXIT_NO  # whoever read the result has gone, and knows
     except KeyboardInterrupt:
-        return 130
+        status = _INTERRUPTED
     except Exception as error:  # noqa: BLE001  (the one place where errors become messages)
-        return output.report_error(error, file=getattr(args, "file", ""))
+        status = output.report_error(error, file=getattr(args, "file", ""))
+    return _flush(status)
+
+
+def _flush(status: int) -> int:
+    """Hand the result over; a result that nobody can get is no success."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            output.say(f"interlock: stdout: {error.strerror}")
+        # Keep the interpreter from failing once more on its last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return status or output.EXIT_NO
     return status
 
 
