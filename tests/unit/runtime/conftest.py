@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from interlock.runtime.wasi.abi import RIGHTS_ALL, Errno
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 MEMORY_BYTES = 1 << 20
 # Where the calls below put things.
@@ -174,3 +174,13 @@ def guest(root: Path, make_guest: Callable[..., Guest]) -> Guest:
 def failing(errno: Errno) -> pytest.RaisesExc[WasiFailedError]:
     """A context in which a call must return exactly this error number."""
     return pytest.RaisesExc(WasiFailedError, match=f"^{errno.name}$")
+
+
+def names(directory: Path) -> list[str]:
+    """What a directory holds."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+def open_descriptors() -> int:
+    """How many descriptors this process has open."""
+    return len(names(Path("/proc/self/fd")))

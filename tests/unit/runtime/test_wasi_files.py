@@ -21,7 +21,7 @@ from interlock.runtime.wasi.abi import (
     Right,
 )
 
-from .conftest import MEMORY_BYTES, failing
+from .conftest import MEMORY_BYTES, failing, names, open_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,13 +241,13 @@ def test_directory_hands_on_only_what_it_inherits(guest: Guest) -> None:
 def test_call_without_its_right_is_not_capable(
     guest: Guest, root: Path, right: int, call: Callable[[Guest], object]
 ) -> None:
-    before = sorted(os.listdir(root))
+    before = names(root)
     guest.call("fd_fdstat_set_rights", 3, RIGHTS_DIRECTORY & ~right, RIGHTS_ALL)
 
     with failing(Errno.ENOTCAPABLE):
         call(guest)
 
-    assert sorted(os.listdir(root)) == before
+    assert names(root) == before
 
 
 def test_unknown_flags_are_invalid(guest: Guest) -> None:
@@ -299,7 +299,9 @@ def test_closed_descriptor_is_bad(guest: Guest) -> None:
             guest.fdstat(number)
 
 
-def test_descriptors_at_the_limit_are_given(guest: Guest, root: Path, monkeypatch) -> None:
+def test_descriptors_at_the_limit_are_given(
+    guest: Guest, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "WASI_DESCRIPTORS_MAX", 20)
     for expected in range(4, 20):
         assert guest.open("file") == expected
@@ -312,12 +314,12 @@ def test_descriptors_at_the_limit_are_given(guest: Guest, root: Path, monkeypatc
 
 def test_renumber_moves_and_closes(guest: Guest) -> None:
     file, other = guest.open("file"), guest.open("sub/inner")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
 
     guest.call("fd_renumber", file, other)
 
     assert guest.read(other, 10) == b"content"
-    assert len(os.listdir("/proc/self/fd")) == before - 1
+    assert open_descriptors() == before - 1
     for source, target in ((file, other), (other, file), (other, 77)):
         with failing(Errno.EBADF):
             guest.call("fd_renumber", source, target)
@@ -329,7 +331,7 @@ def test_renumber_moves_and_closes(guest: Guest) -> None:
 
 
 def test_close_gives_all_descriptors_back(make_guest: Callable[..., Guest], root: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     guest = make_guest(preopens={"/": root, "again": root})
     for _ in range(5):
         guest.open("file")
@@ -337,7 +339,7 @@ def test_close_gives_all_descriptors_back(make_guest: Callable[..., Guest], root
     guest.wasi.close()
     guest.wasi.close()
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_preopens_are_named(make_guest: Callable[..., Guest], root: Path) -> None:

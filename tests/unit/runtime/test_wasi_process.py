@@ -17,7 +17,7 @@ from interlock.errors import ClosedError, ExitError
 from interlock.runtime.wasi import INHERIT, WASI_FUNCTIONS, Wasi
 from interlock.runtime.wasi.abi import Errno, FileType, OpenFlag, Right
 
-from .conftest import Guest, failing
+from .conftest import Guest, failing, open_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,10 +107,10 @@ def test_wasi_serves_one_instance_at_a_time(root: Path) -> None:
 
 def test_directory_that_cannot_be_opened_is_named(root: Path) -> None:
     for host in (root / "missing", root / "file"):
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         with pytest.raises(OSError, match=host.name):
             Guest(Wasi(preopens={"ok": root, "/": host}))
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert open_descriptors() == before
 
 
 # ---- Arguments, environment, clocks ----------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ import pytest
 from interlock import limits
 from interlock.runtime.wasi.abi import RIGHTS_DIRECTORY, Errno, OpenFlag
 
+from .conftest import names, open_descriptors
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -112,14 +114,14 @@ def test_creation_through_a_dangling_link_stays_inside(
 
 def test_every_path_call_refuses_to_leave(guest: Guest, outside: Path, root: Path) -> None:
     (root / "out").symlink_to("..")
-    before = sorted(os.listdir(outside))
+    before = names(outside)
     for prefix in ("../", "out/", "/"):
         for call in ("path_create_directory", "path_remove_directory", "path_unlink_file"):
             with pytest.raises(Exception, match="EPERM"):
                 guest.one(call, f"{prefix}secrets")
         for attempt in (
-            lambda p: guest.stat(p),
-            lambda p: guest.readlink(p),
+            guest.stat,
+            guest.readlink,
             lambda p: guest.rename("file", p),
             lambda p: guest.rename(p, "stolen"),
             lambda p: guest.link("file", p),
@@ -130,7 +132,7 @@ def test_every_path_call_refuses_to_leave(guest: Guest, outside: Path, root: Pat
             with pytest.raises(Exception, match="EPERM"):
                 attempt(f"{prefix}secret")
 
-    assert sorted(os.listdir(outside)) == before
+    assert names(outside) == before
     assert (outside / "secret").read_bytes() == b"secret"
 
 
@@ -316,13 +318,13 @@ def test_depth_at_the_limit_is_taken(guest: Guest, root: Path) -> None:
 
 def test_walk_leaves_no_descriptor_open(guest: Guest, root: Path) -> None:
     (root / "out").symlink_to("sub/deep/../../../secret")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
 
     for path in ("sub/deep/../deep/missing", "out", "sub/deep/../../..", "sub/inner/x"):
         _errno(guest, path)
         guest.stat("sub/deep/..")
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_nothing_is_visible_without_a_directory(make_guest: Callable[..., Guest]) -> None:
