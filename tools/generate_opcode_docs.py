@@ -1,6 +1,6 @@
 """Writes docs/reference/opcodes.md from the opcode table.
 
-    python tools/generate_opcode_docs.py
+python tools/generate_opcode_docs.py
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ def _section(feature: Feature) -> str:
         for opcode in OPCODES
         if opcode.feature is feature
     ]
-    head = ["| Binary | Text | Immediates | Signature | What it does |", "| --- | --- | --- | --- | --- |"]
+    head = [
+        "| Binary | Text | Immediates | Signature | What it does |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     return "\n".join([f"## {feature.value}{state}", "", *head, *rows, ""])
 
 

@@ -79,7 +79,9 @@ def test_mutations_of_a_large_module_are_located_errors(quickjs_wasm: Path) -> N
 @pytest.mark.parametrize("name", oracle.SEED_NAMES)
 def test_mutated_texts_are_modules_or_located_errors(name: str) -> None:
     words = Lexer(oracle.seed(name), "").tokens[:-1]
-    other = [word for seed in oracle.SEED_NAMES for word in Lexer(oracle.seed(seed), "").tokens[:-1]]
+    other = [
+        word for seed in oracle.SEED_NAMES for word in Lexer(oracle.seed(seed), "").tokens[:-1]
+    ]
     chance = random.Random(name)  # noqa: S311  (a reproducible sequence)
     for _ in range(TEXT_MUTATIONS // len(oracle.SEED_NAMES)):
         mutated = list(words)
@@ -98,7 +100,12 @@ def test_mutated_texts_are_modules_or_located_errors(name: str) -> None:
         text = " ".join(mutated)
         try:
             validated = bytecode.validate(bytecode.parse_wat(text))
-        except (WasmMalformedError, WasmInvalidError, UnsupportedError, LimitExceededError) as error:
+        except (
+            WasmMalformedError,
+            WasmInvalidError,
+            UnsupportedError,
+            LimitExceededError,
+        ) as error:
             assert error.span is not None  # noqa: PT017  (one of several outcomes)
             assert error.span.line == 1  # noqa: PT017
         else:
@@ -113,7 +120,9 @@ def test_damaged_texts_are_located_errors(seed: int) -> None:
     text = oracle.seed(oracle.SEED_NAMES[seed])
     for _ in range(250):
         at = chance.randrange(len(text))
-        damaged = text[:at] + chance.choice('()"\\;$@\0\n\ud800é1') + text[at + chance.randrange(3) :]
+        damaged = (
+            text[:at] + chance.choice('()"\\;$@\0\n\ud800é1') + text[at + chance.randrange(3) :]
+        )
         try:
             bytecode.validate(bytecode.parse_wat(damaged))
         except (WasmMalformedError, WasmInvalidError, UnsupportedError) as error:

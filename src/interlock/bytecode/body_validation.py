@@ -11,7 +11,7 @@ import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, NoReturn, TypeAlias, overload
+from typing import Final, NoReturn, TypeAlias
 
 from interlock import limits
 from interlock.bytecode.module import BlockType, Function, Immediate, Module
@@ -63,7 +63,7 @@ class Context:
     declared_functions: frozenset[int]
 
 
-class _RunLocals(Sequence[ValType]):
+class _RunLocals:
     """Types of very many locals, looked up in their runs."""
 
     def __init__(self, params: Types, runs: Sequence[tuple[int, ValType]]) -> None:
@@ -72,15 +72,9 @@ class _RunLocals(Sequence[ValType]):
         self._kinds = [kind for _, kind in pairs]
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return self._ends[-1]
 
-    @overload
-    def __getitem__(self, index: int) -> ValType: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[ValType]: ...
-    def __getitem__(self, index: int | slice) -> ValType | Sequence[ValType]:
-        if isinstance(index, slice):
-            return [self[at] for at in range(*index.indices(len(self)))]
+    def __getitem__(self, index: int) -> ValType:
         return self._kinds[bisect.bisect_right(self._ends, index)]
 
 
@@ -101,7 +95,7 @@ class _Frame:
         return self.start_types if self.code == _LOOP else self.end_types
 
 
-def _local_types(params: Types, function: Function) -> Sequence[ValType]:
+def _local_types(params: Types, function: Function) -> Types | _RunLocals:
     if function.local_count > _LOCALS_EXPANDED:
         return _RunLocals(params, function.local_runs)
     return params + function.locals

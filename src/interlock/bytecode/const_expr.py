@@ -62,8 +62,8 @@ def instructions(expression: ConstExpr) -> Body:
             return _single(_REF_FUNC, index)
         case RefNull(type=ref_type):
             return _single(_REF_NULL, ref_type)
-        case InstExpr(body=body):
-            return body
+        case _:
+            return expression.body
 
 
 def _single(code: int, immediate: object) -> Body:

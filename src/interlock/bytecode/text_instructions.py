@@ -5,12 +5,10 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from interlock import limits
 from interlock.bytecode.module import BlockType, Body, Immediate, MemArg
 from interlock.bytecode.opcodes import BY_NAME, VALIDATED_FEATURES, Feature, Imm, Opcode, code_of
 from interlock.bytecode.text_numbers import F32, F64, NumberError, parse_integer, parse_unsigned
 from interlock.bytecode.types import ValType
-from interlock.errors import LimitExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,13 +126,7 @@ class InstructionParser:
     # -- blocks ---------------------------------------------------------------------------------------------------------
 
     def _push_label(self, label: str | None) -> None:
-        if len(self.labels) >= limits.WASM_NESTING_MAX:
-            raise LimitExceededError(
-                limit="WASM_NESTING_MAX",
-                value=len(self.labels) + 1,
-                maximum=limits.WASM_NESTING_MAX,
-                span=self.cursor.lexer.span(self.cursor.offset),
-            )
+        self.scope.check_limit("WASM_NESTING_MAX", len(self.labels) + 1, self.cursor)
         self.labels.append(label)
 
     def _unfolded_block(self, keyword: str) -> None:
@@ -332,13 +324,7 @@ class InstructionParser:
         labels = [self.label()]
         while self.scope.at_index(self.cursor):
             labels.append(self.label())
-        if len(labels) - 1 > limits.WASM_BR_TABLE_TARGETS_MAX:
-            raise LimitExceededError(
-                limit="WASM_BR_TABLE_TARGETS_MAX",
-                value=len(labels) - 1,
-                maximum=limits.WASM_BR_TABLE_TARGETS_MAX,
-                span=self.cursor.lexer.span(self.cursor.offset),
-            )
+        self.scope.check_limit("WASM_BR_TABLE_TARGETS_MAX", len(labels) - 1, self.cursor)
         return tuple(labels)
 
     def local(self) -> int:

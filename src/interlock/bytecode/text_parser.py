@@ -38,7 +38,6 @@ from interlock.bytecode.types import (
     TableType,
     ValType,
 )
-from interlock.errors import LimitExceededError
 
 if TYPE_CHECKING:
     from interlock.source import Span
@@ -108,6 +107,7 @@ class _ModuleParser:
         return self._module()
 
     def _module(self) -> Module:
+        self._check_counts()
         function_names = {index: name for name, index in self.scope.ids["func"].items()}
         names = write_names(self.name, function_names, self.local_names)
         expressions = [item.init for item in self.globals]
@@ -136,6 +136,22 @@ class _ModuleParser:
             file=self.lexer.file,
             line_starts=self.lexer.line_starts,
         )
+
+    def _check_counts(self) -> None:
+        counts = {
+            "WASM_TYPES_MAX": len(self.scope.types),
+            "WASM_IMPORTS_MAX": len(self.imports),
+            "WASM_FUNCTIONS_MAX": len(self.functions),
+            "WASM_TABLES_MAX": len(self.tables),
+            "WASM_MEMORIES_MAX": len(self.memories),
+            "WASM_GLOBALS_MAX": len(self.globals),
+            "WASM_EXPORTS_MAX": len(self.exports),
+            "WASM_ELEM_SEGMENTS_MAX": len(self.elems),
+            "WASM_DATA_SEGMENTS_MAX": len(self.datas),
+            "WASM_TABLE_ELEMENTS_MAX": max((len(elem.items) for elem in self.elems), default=0),
+        }
+        for name, count in counts.items():
+            self.scope.check_limit(name, count, self.cursor)
 
     # -- first pass -----------------------------------------------------------------------------------------------------
 
@@ -342,13 +358,7 @@ class _ModuleParser:
                 else:
                     runs.append((1, kind))
             count += len(kinds)
-        if count - params > limits.WASM_LOCALS_MAX:
-            raise LimitExceededError(
-                limit="WASM_LOCALS_MAX",
-                value=count - params,
-                maximum=limits.WASM_LOCALS_MAX,
-                span=self.lexer.span(cursor.offset),
-            )
+        self.scope.check_limit("WASM_LOCALS_MAX", count - params, cursor)
         return tuple(runs)
 
     def _table_type(self) -> TableType:

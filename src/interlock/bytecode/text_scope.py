@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from interlock import limits
 from interlock.bytecode.opcodes import Feature
 from interlock.bytecode.text_numbers import NumberError, parse_unsigned
 from interlock.bytecode.types import FuncType, Limits, ValType
+from interlock.errors import LimitExceededError
 
 if TYPE_CHECKING:
     from interlock.bytecode.text_lexer import Cursor
@@ -83,6 +85,13 @@ class Scope:
         """An index of a space; 0 when there is none."""
         return self.index(space, cursor) if self.at_index(cursor) else 0
 
+    def check_limit(self, name: str, value: int, cursor: Cursor) -> None:
+        """Raise `LimitExceededError` if a value passes the limit of this name."""
+        maximum: int = getattr(limits, name)
+        if value > maximum:
+            span = cursor.lexer.span(cursor.offset)
+            raise LimitExceededError(limit=name, value=value, maximum=maximum, span=span)
+
     # -- types ----------------------------------------------------------------------------------------------------------
 
     def val_type(self, cursor: Cursor) -> ValType:
@@ -135,6 +144,8 @@ class Scope:
             cursor.expect(")")
         while cursor.accept_open("result"):
             results.extend(self.val_types(cursor))
+        self.check_limit("WASM_PARAMS_MAX", len(params), cursor)
+        self.check_limit("WASM_RESULTS_MAX", len(results), cursor)
         return FuncType(tuple(params), tuple(results)), ids
 
     def define_type(self, func_type: FuncType) -> None:

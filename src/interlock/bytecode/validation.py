@@ -298,7 +298,7 @@ class _ModuleValidator:
                 if self.global_types[index].mutable:
                     self._fail("constant expression required", expression.span)
                 kind = self.global_types[index].value_type
-            case InstExpr():
+            case _:
                 self._refuse_expression(expression)
         if kind is not want:
             self._fail(f"type mismatch: expected {want}, found {kind}", expression.span)

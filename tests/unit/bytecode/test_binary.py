@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +25,9 @@ from interlock.bytecode import (
 from interlock.bytecode.leb128 import name_bytes, signed, unsigned
 from interlock.errors import LimitExceededError, UnsupportedError, WasmMalformedError
 from tests.unit.bytecode import oracle
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAD = b"\0asm\1\0\0\0"
 
@@ -224,8 +227,8 @@ def test_every_truncation_is_a_located_error(name: str) -> None:
         try:
             decode(data[:size])
         except WasmMalformedError as error:
-            assert error.span is not None
-            assert error.span.start <= size
+            assert error.span is not None  # noqa: PT017  (one of two outcomes)
+            assert error.span.start <= size  # noqa: PT017
         else:
             complete.add(size)
     assert len(complete) < 12
@@ -367,12 +370,16 @@ def test_instructions_have_opcode_immediate_and_offset() -> None:
 
 
 def test_wide_immediates() -> None:
-    body = decode(
-        oracle.wat2wasm(
-            "(module (func i32.const -2147483648 drop i64.const 0x7fffffffffffffff drop"
-            " f32.const nan:0x1 drop f64.const -0 drop i32.const 63 drop i32.const 64 drop i32.const -64 drop))"
+    body = (
+        decode(
+            oracle.wat2wasm(
+                "(module (func i32.const -2147483648 drop i64.const 0x7fffffffffffffff drop"
+                " f32.const nan:0x1 drop f64.const -0 drop i32.const 63 drop i32.const 64 drop i32.const -64 drop))"
+            )
         )
-    ).functions[0].body
+        .functions[0]
+        .body
+    )
 
     assert body.immediates[0:-1:2] == (
         *(-(1 << 31), (1 << 63) - 1, 0x7F800001, 1 << 63),
@@ -420,7 +427,8 @@ def test_custom_sections_stay_where_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    "tail", [b"\2\x05\1\0\1", b"\1\x7f", b"\1\3\1\0\5", b"\2\xff\xff\xff\xff\x7f", b"\1\4\1\0\1\xff"]
+    "tail",
+    [b"\2\x05\1\0\1", b"\1\x7f", b"\1\3\1\0\5", b"\2\xff\xff\xff\xff\x7f", b"\1\4\1\0\1\xff"],
 )
 def test_a_malformed_name_section_is_read_as_far_as_it_goes(tail: bytes) -> None:
     names = b"\0\3\2mm" + b"\1\4\1\0\1f"
@@ -434,7 +442,9 @@ def test_a_malformed_name_section_is_read_as_far_as_it_goes(tail: bytes) -> None
 
 def test_names_of_functions_and_locals() -> None:
     decoded = decode(
-        oracle.wat2wasm("(module $m (import \"\" \"\" (func $i)) (func $f (param $p i32) (local $l i32)))")
+        oracle.wat2wasm(
+            '(module $m (import "" "" (func $i)) (func $f (param $p i32) (local $l i32)))'
+        )
     )
 
     assert decoded.name == "m"

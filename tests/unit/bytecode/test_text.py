@@ -212,7 +212,7 @@ SAME = {
     ),
     "old segments": '(module (table 1 funcref) (memory 1) (func) (elem 0 (i32.const 0) 0) (data 0 (i32.const 0) "x"))',
     "names": '(module $"a b" (func $"f g" (local $"x y" i32) (local.set $"x y" (i32.const 1)) (call $"f g")))',
-    "comments and annotations": "(module ;; line\n(; a (; b ;) \" ;) (@custom \"x\" (;)) ;) \"y\") (func(;x;)nop(;y;)))",
+    "comments and annotations": '(module ;; line\n(; a (; b ;) " ;) (@custom "x" (;)) ;) "y") (func(;x;)nop(;y;)))',
     "start": "(module (func $f) (start $f))",
     "export fields": '(module (func) (memory 1) (table 1 funcref) (global i32 (i32.const 1)) (export "" (func 0)) (export "m" (memory 0)) (export "t" (table 0)) (export "\\u{1F600}" (global 0)))',
     "limits": "(module (memory i32 1 2) (table i32 0x10 0xffffffff funcref))",
@@ -246,7 +246,9 @@ def test_printing_and_parsing_gives_the_module_again(name: str) -> None:
     assert to_wat(again) == text
 
 
-def test_names_that_are_no_identifiers_or_occur_twice_are_printed_so_that_text_stays_readable() -> None:
+def test_names_that_are_no_identifiers_or_occur_twice_are_printed_so_that_text_stays_readable() -> (
+    None
+):
     module = Module(
         types=parse_wat("(func)").types,
         functions=parse_wat("(func) (func) (func)").functions,
@@ -290,7 +292,10 @@ def test_folded_instructions_nest_without_recursion() -> None:
 def test_deep_comments_and_annotations_need_no_recursion() -> None:
     depth = 100_000
 
-    assert parse_wat(f"{'(;' * depth}{';)' * depth}(module (@a{'(' * depth}{')' * depth}))") == Module()
+    assert (
+        parse_wat(f"{'(;' * depth}{';)' * depth}(module (@a{'(' * depth}{')' * depth}))")
+        == Module()
+    )
 
 
 def test_printing_deep_nesting_stays_linear() -> None:
@@ -300,17 +305,36 @@ def test_printing_deep_nesting_stays_linear() -> None:
     assert len(to_wat(module)) < 200 * depth
 
 
-@pytest.mark.parametrize("kind", ["WASM_LOCALS_MAX", "WASM_BR_TABLE_TARGETS_MAX"])
-def test_limits_of_lists(kind: str) -> None:
-    shapes = {
-        "WASM_LOCALS_MAX": "(module (func (local {})))",
-        "WASM_BR_TABLE_TARGETS_MAX": "(module (func i32.const 0 br_table 0 {}))",
-    }
-    words = {"WASM_LOCALS_MAX": "i32 ", "WASM_BR_TABLE_TARGETS_MAX": "0 "}
-    maximum = getattr(limits, kind)
+LISTS = {
+    "WASM_LOCALS_MAX": ("(module (func (local {})))", "i32 "),
+    "WASM_PARAMS_MAX": ("(module (func (param {})))", "i32 "),
+    "WASM_RESULTS_MAX": ("(module (type (func (result {}))))", "i32 "),
+    "WASM_BR_TABLE_TARGETS_MAX": ("(module (func i32.const 0 br_table 0 {}))", "0 "),
+    "WASM_MEMORIES_MAX": ("(module {})", "(memory 1)"),
+}
+SCALED = {
+    "WASM_TYPES_MAX": ("(module {})", "(type (func))"),
+    "WASM_IMPORTS_MAX": ("(module {})", '(import "" "" (memory 1))'),
+    "WASM_FUNCTIONS_MAX": ("(module {})", "(func)"),
+    "WASM_TABLES_MAX": ("(module {})", "(table 0 funcref)"),
+    "WASM_GLOBALS_MAX": ("(module {})", "(global i32 i32.const 0)"),
+    "WASM_EXPORTS_MAX": ("(module (func {}))", '(export "")'),
+    "WASM_ELEM_SEGMENTS_MAX": ("(module {})", "(elem func)"),
+    "WASM_DATA_SEGMENTS_MAX": ("(module {})", "(data)"),
+    "WASM_TABLE_ELEMENTS_MAX": ("(module (func) (elem func {}))", "0 "),
+}
 
-    parse_wat(shapes[kind].format(words[kind] * maximum))
+
+@pytest.mark.parametrize("name", [*LISTS, *SCALED])
+def test_limit_and_one_past_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in SCALED:  # at their real size these take seconds
+        monkeypatch.setattr(limits, name, 20)
+    shape, word = LISTS[name] if name in LISTS else SCALED[name]
+    maximum = getattr(limits, name)
+
+    parse_wat(shape.format(word * maximum))
 
     with pytest.raises(LimitExceededError) as caught:
-        parse_wat(shapes[kind].format(words[kind] * (maximum + 1)))
-    assert (caught.value.limit, caught.value.value) == (kind, maximum + 1)
+        parse_wat(shape.format(word * (maximum + 1)))
+    assert (caught.value.limit, caught.value.value) == (name, maximum + 1)
+    assert caught.value.span is not None

@@ -107,7 +107,25 @@ def test_out_of_range(layout: FloatFormat, text: str) -> None:
         layout.parse(text)
 
 
-@pytest.mark.parametrize("text", ["", "+", ".5", "0x", "0x.8", "1e", "0x1p", "1_", "_1", "nan:1", "nan:", "infinity", "0x1.p+-1", "1f"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "+",
+        ".5",
+        "0x",
+        "0x.8",
+        "1e",
+        "0x1p",
+        "1_",
+        "_1",
+        "nan:1",
+        "nan:",
+        "infinity",
+        "0x1.p+-1",
+        "1f",
+    ],
+)
 def test_no_float(text: str) -> None:
     with pytest.raises(NumberError, match="not a number"):
         F64.parse(text)

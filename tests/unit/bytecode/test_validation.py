@@ -48,6 +48,9 @@ VALID = {
     "br_table with values": (
         "(func (result i32) (block (result i32) (block (result i32) i32.const 1 i32.const 0 br_table 0 1)))"
     ),
+    "br_table to a block and the function": (
+        "(func (result i32) (block (result i32) i32.const 1 i32.const 0 br_table 0 1))"
+    ),
     "select of references": (
         "(func (param externref externref) (result externref)"
         " local.get 0 local.get 1 i32.const 0 select (result externref))"
@@ -200,6 +203,8 @@ UNSUPPORTED = {
     "garbage collection": "(func (drop (ref.i31 (i32.const 0))))",
     "garbage collection null": "(func (drop (ref.null any)))",
     "garbage collection constant": "(global i31ref (ref.i31 (i32.const 0)))",
+    "garbage collection null constant": "(global funcref (ref.null nofunc))",
+    "garbage collection conversion": "(global externref (extern.convert_any (ref.i31 (i32.const 0))))",
     "typed function references": "(func unreachable ref.as_non_null drop)",
     "threads": "(func atomic.fence)",
     "relaxed SIMD": "(func unreachable i8x16.relaxed_swizzle drop)",
@@ -253,7 +258,9 @@ def test_what_this_version_lacks_is_named(name: str) -> None:
 
 
 def test_an_error_points_at_the_instruction() -> None:
-    data = oracle.wat2wasm("(module (func i32.const 1 f64.const 2 drop drop i32.const 1 f32.neg drop))")
+    data = oracle.wat2wasm(
+        "(module (func i32.const 1 f64.const 2 drop drop i32.const 1 f32.neg drop))"
+    )
 
     with pytest.raises(WasmInvalidError) as caught:
         validate(decode(data, file="m.wasm"))
@@ -346,7 +353,9 @@ def test_data_count_of_a_made_module() -> None:
 
 def test_a_constant_expression_of_one_instruction_is_not_hidden_in_a_body() -> None:
     body = Body(codes=(code_of("i32.const"), END), immediates=(0, None), offsets=(0, 0))
-    variable = Global(type=GlobalType(value_type=ValType.I32, mutable=False), init=InstExpr(body=body))
+    variable = Global(
+        type=GlobalType(value_type=ValType.I32, mutable=False), init=InstExpr(body=body)
+    )
 
     with pytest.raises(WasmInvalidError):
         validate(Module(globals=(variable,)))
@@ -379,7 +388,9 @@ def test_nesting_at_the_limit_is_validated_without_recursion() -> None:
     assert validate(decode(encode(parse_wat(text))))
 
 
-@pytest.mark.parametrize(("index", "kind"), [(0, "i64"), (1, "f32"), (49_999, "f32"), (50_000, "f64")])
+@pytest.mark.parametrize(
+    ("index", "kind"), [(0, "i64"), (1, "f32"), (49_999, "f32"), (50_000, "f64")]
+)
 def test_very_many_locals_have_their_types(index: int, kind: str) -> None:
     text = f"(module (func (param i64) (result {kind}) (local {'f32 ' * 49_999} f64) local.get {index}))"
 
