@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 import interlock
-from interlock.cli import output, sources, values
+from interlock.cli import exported, output, sources, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,9 +89,11 @@ def run(args: argparse.Namespace) -> int:
         instance.deadline(args.timeout) if args.timeout else contextlib.nullcontext(),
     ):
         if args.invoke is not None:
-            return _invoke(instance, args.invoke, program_args, is_json=args.json)
+            return exported.call(instance, args.invoke, program_args, is_json=args.json)
         if "_start" not in instance.exports:
-            message = f"{args.file} exports no _start; --invoke calls one of: {_names(instance)}"
+            message = (
+                f"{args.file} exports no _start; --invoke calls one of: {exported.names(instance)}"
+            )
             raise output.UsageError(message)
         return instance.run()
 
@@ -115,43 +115,3 @@ def _default_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _names(instance: interlock.Instance) -> str:
-    return ", ".join(name for name in instance.exports if callable(instance.exports[name])) or "-"
-
-
-def _invoke(instance: interlock.Instance, name: str, texts: list[str], *, is_json: bool) -> int:
-    function = instance.exports.get(name)
-    if not callable(function):
-        message = f"there is no exported function {name!r}; there are: {_names(instance)}"
-        raise output.UsageError(message)
-    params, results = _signature(instance, name)
-    found = function(*values.parse_arguments(name, params, texts))
-    sys.stdout.flush()
-    given = [] if not results else list(found) if isinstance(found, tuple) else [found]
-    pairs = list(zip(results, given, strict=True))
-    if is_json:
-        listed = [{"type": kind, "value": _json_value(kind, value)} for kind, value in pairs]
-        output.print_json({"function": name, "results": listed})
-    else:
-        for kind, value in pairs:
-            print(values.format_result(kind, value))
-    return output.EXIT_DONE
-
-
-def _signature(instance: interlock.Instance, name: str) -> tuple[list[str], list[str]]:
-    validated = instance.module.validated
-    index = next(each.index for each in validated.module.exports if each.name == name)
-    func_type = validated.func_type(index)
-    params, results = (
-        [kind.name.lower() for kind in side] for side in (func_type.params, func_type.results)
-    )
-    return params, results
-
-
-def _json_value(kind: str, value: object) -> object:
-    """JSON has no infinities and no NaN: these are strings."""
-    if isinstance(value, float):
-        return float(values.format_result(kind, value)) if math.isfinite(value) else repr(value)
-    return value if isinstance(value, int) else repr(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.cli.output import UsageError
@@ -22,7 +21,8 @@ _FUTURE_LANGUAGES = {".js": "JavaScript", ".mjs": "JavaScript", ".py": "typed Py
 
 def read(file: str) -> bytes:
     """A file's bytes; OSError says which file and why not."""
-    return Path(file).read_bytes()
+    with open(file, "rb") as stream:
+        return stream.read()
 
 
 def kind_of(file: str, data: bytes) -> str:
@@ -30,7 +30,7 @@ def kind_of(file: str, data: bytes) -> str:
 
     Raises UnsupportedError for a language of a later version, UsageError for what is none of them.
     """
-    suffix = Path(file).suffix.lower()
+    suffix = "." + file.rpartition(".")[2].lower()
     if data.startswith(_WASM_MAGIC) or suffix == ".wasm":
         return "wasm"
     if data.startswith(_ELF_MAGIC) or suffix == ".o":

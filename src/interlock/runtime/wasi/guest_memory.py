@@ -30,10 +30,10 @@ class GuestMemory:
 
     def span(self, address: int, length: int) -> memoryview:
         """A writable view of exactly these bytes."""
-        with self._memory().view() as view:
-            if address + length > view.nbytes:
-                raise WasiError(Errno.EFAULT)
-            return view[address : address + length]
+        view = self._memory().view()
+        if address + length > view.nbytes:
+            raise WasiError(Errno.EFAULT)
+        return view[address : address + length]
 
     def read(self, address: int, length: int) -> bytes:
         """A copy of these bytes."""
@@ -47,11 +47,17 @@ class GuestMemory:
 
     def write_u32(self, address: int, value: int) -> None:
         """Store a little-endian u32."""
-        self.write(address, _U32.pack(value))
+        self._pack(_U32, address, value)
 
     def write_u64(self, address: int, value: int) -> None:
         """Store a little-endian u64."""
-        self.write(address, _U64.pack(value))
+        self._pack(_U64, address, value)
+
+    def _pack(self, layout: struct.Struct, address: int, value: int) -> None:
+        view = self._memory().view()
+        if address + layout.size > view.nbytes:
+            raise WasiError(Errno.EFAULT)
+        layout.pack_into(view, address, value)
 
     def iovecs(self, address: int, count: int) -> list[memoryview]:
         """The buffers of an iovec array, cut where the total passes `WASI_TRANSFER_BYTES_MAX`.
@@ -60,14 +66,17 @@ class GuestMemory:
         """
         if count > limits.WASI_IOVECS_MAX:
             raise WasiError(Errno.EINVAL)
+        view = self._memory().view()
+        size, end = view.nbytes, address + CIOVEC.size * count
+        if end > size:
+            raise WasiError(Errno.EFAULT)
         left = limits.WASI_TRANSFER_BYTES_MAX
         buffers: list[memoryview] = []
-        # Every pointer is checked before any is used, also those beyond the cut.
-        for start, length in CIOVEC.iter_unpack(self.read(address, CIOVEC.size * count)):
-            buffer = self.span(start, length)
-            if 0 < left < length:
-                buffer = buffer[:left]
+        # A copy first: reading into a buffer may change the array.  Every pointer is checked before any is used.
+        for start, length in CIOVEC.iter_unpack(bytes(view[address:end])):
+            if start + length > size:
+                raise WasiError(Errno.EFAULT)
             if left > 0 and length:
-                buffers.append(buffer)
+                buffers.append(view[start : start + min(length, left)])
             left -= length
         return buffers
