@@ -27,6 +27,11 @@ HELLO = f"""
     (if (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))
       (then (call $proc_exit (i32.const 9))))))
 """
+HELLO_THEN_LOOP = (
+    HELLO.replace("(then", "(then) (else")
+    .replace("$proc_exit (i32.const 9)", "$spin")
+    .replace("(func (export", "(func $spin (loop (br 0)))\n  (func (export")
+)
 # Writes all its arguments, or its environment, each with its NUL.
 STRINGS = """
 (module
@@ -187,12 +192,7 @@ def test_timeout_ends_an_endless_program(cli: Cli) -> None:
 
 
 def test_interrupt_ends_a_program(cli: Cli) -> None:
-    cli.write(
-        "loop.wat",
-        HELLO.replace("(if (call", "(drop (call").replace(
-            "(then (call $proc_exit (i32.const 9)))", "(loop (br 0))"
-        ),
-    )
+    cli.write("loop.wat", HELLO_THEN_LOOP)
     # The program prints, then loops: its output says that it runs.
     process = subprocess.Popen(
         cli.command("run", "loop.wat"),
