@@ -1,0 +1,148 @@
+"""Interlock: a just-in-time compiler that obeys the rules of Apple silicon and the Hardened Runtime, everywhere.
+
+Names resolve on first use (PEP 562), so `import interlock` loads nothing that the program does not touch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interlock.artifacts import Accepted, CodeImage, JumpTable, Rejection, Relocation
+    from interlock.errors import (
+        ClosedError,
+        CodeMemoryError,
+        CodeRejectedError,
+        CompileError,
+        ExitError,
+        InterlockError,
+        InternalError,
+        LimitExceededError,
+        LinkError,
+        SourceError,
+        Trap,
+        UnsupportedError,
+        WasmInvalidError,
+        WasmMalformedError,
+        WasmUnlinkableError,
+    )
+    from interlock.runtime.config import Config, Protection
+    from interlock.runtime.engine import Engine, Module
+    from interlock.runtime.externals import Global, Memory, Table
+    from interlock.runtime.inspection import (
+        dump,
+        link_object,
+        validate_image,
+        validate_image_all,
+    )
+    from interlock.runtime.instance import Instance
+    from interlock.runtime.program import CompiledModule, PublishedModule, compile, load, write
+    from interlock.runtime.region import PublishedCode, Region
+    from interlock.runtime.wasi import Wasi
+    from interlock.target import Target
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "interlock.artifacts": ("Accepted", "CodeImage", "JumpTable", "Rejection", "Relocation"),
+    "interlock.errors": (
+        "ClosedError",
+        "CodeMemoryError",
+        "CodeRejectedError",
+        "CompileError",
+        "ExitError",
+        "InterlockError",
+        "InternalError",
+        "LimitExceededError",
+        "LinkError",
+        "SourceError",
+        "Trap",
+        "UnsupportedError",
+        "WasmInvalidError",
+        "WasmMalformedError",
+        "WasmUnlinkableError",
+    ),
+    "interlock.runtime.config": ("Config", "Protection"),
+    "interlock.runtime.engine": ("Engine", "Module"),
+    "interlock.runtime.externals": ("Global", "Memory", "Table"),
+    "interlock.runtime.inspection": (
+        "dump",
+        "link_object",
+        "validate_image",
+        "validate_image_all",
+    ),
+    "interlock.runtime.instance": ("Instance",),
+    "interlock.runtime.program": (
+        "CompiledModule",
+        "PublishedModule",
+        "compile",
+        "load",
+        "write",
+    ),
+    "interlock.runtime.region": ("PublishedCode", "Region"),
+    "interlock.runtime.wasi": ("Wasi",),
+    "interlock.target": ("Target",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Accepted",
+    "ClosedError",
+    "CodeImage",
+    "CodeMemoryError",
+    "CodeRejectedError",
+    "CompileError",
+    "CompiledModule",
+    "Config",
+    "Engine",
+    "ExitError",
+    "Global",
+    "Instance",
+    "InterlockError",
+    "InternalError",
+    "JumpTable",
+    "LimitExceededError",
+    "LinkError",
+    "Memory",
+    "Module",
+    "Protection",
+    "PublishedCode",
+    "PublishedModule",
+    "Region",
+    "Rejection",
+    "Relocation",
+    "SourceError",
+    "Table",
+    "Target",
+    "Trap",
+    "UnsupportedError",
+    "Wasi",
+    "WasmInvalidError",
+    "WasmMalformedError",
+    "WasmUnlinkableError",
+    "__version__",
+    "compile",
+    "dump",
+    "link_object",
+    "load",
+    "validate_image",
+    "validate_image_all",
+    "write",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import the public name's home on first use."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        message = f"module 'interlock' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """All public names, loaded or not."""
+    return __all__

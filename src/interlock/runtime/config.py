@@ -1,0 +1,50 @@
+"""What an engine is made with, and how it reports its protection."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from interlock import limits
+
+
+class Protection(enum.Enum):
+    """Who can write published code (design: two facts, never rounded up into one word).
+
+    Only `SEALED` exists in this version: the writable view lives in a separate writer process and the
+    application's views come from a sealed memfd.  Where that cannot be had, opening an engine raises
+    `CodeMemoryError`; there is no weaker fallback.
+    """
+
+    SEALED = "sealed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Limits of one engine.
+
+    `code_bytes_max`: published code and constants of all its modules.
+    `memory_bytes_max`: each linear memory; a module whose minimum is larger cannot be instantiated, and
+    `memory.grow` past it returns -1.
+    `table_elements_max`: each table.
+    `stack_bytes_max`: guest stack below the outermost call; 0 means the thread's whole stack.
+    """
+
+    code_bytes_max: int = 32 << 20
+    memory_bytes_max: int = limits.WASM_MEMORY_PAGES_MAX * limits.WASM_PAGE_BYTES
+    table_elements_max: int = limits.WASM_TABLE_ELEMENTS_MAX
+    stack_bytes_max: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every field against the limit that bounds it."""
+        bounds = {
+            "code_bytes_max": (1, limits.CODE_VIEW_BYTES),
+            "memory_bytes_max": (0, limits.WASM_MEMORY_PAGES_MAX * limits.WASM_PAGE_BYTES),
+            "table_elements_max": (0, limits.WASM_TABLE_ELEMENTS_MAX),
+            "stack_bytes_max": (0, 1 << 40),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                message = f"Config.{name} is {value}; it must be between {low} and {high}"
+                raise ValueError(message)

@@ -1,0 +1,292 @@
+"""Engine and Module: one engine owns one arena of code memory, one execution context and one compiler process."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from interlock import bytecode, codegen, core, limits, link
+from interlock.codegen import InstanceLayout
+from interlock.errors import ClosedError, LimitExceededError, Trap, UnsupportedError
+from interlock.runtime import pipeline
+from interlock.runtime.config import Config, Protection
+from interlock.target import Target, host_target
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from interlock.artifacts import CodeImage
+    from interlock.bytecode import FuncType, ValidatedModule
+    from interlock.runtime.externals import Global, Memory, Table
+    from interlock.runtime.instance import Instance
+    from interlock.runtime.wasi import Wasi
+
+    Extern = Callable[..., object] | Memory | Table | Global | int | float
+    Imports = Mapping[str, Mapping[str, Extern]]
+
+
+class Engine:
+    """Compiles, publishes and instantiates modules; closing it retires all their code.
+
+    Raises `CodeMemoryError` when this system cannot hold code as `Protection.SEALED` demands, and
+    `UnsupportedError` on a machine for which no code can be generated.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config if config is not None else Config()
+        self.target = _require_host_target()
+        core.open_region()
+        self._gates = core.gate_addresses()
+        self._arena = core.Arena(self._gates, code_bytes_max=self.config.code_bytes_max)
+        self._exec = core.ExecContext(stack_bytes_max=self.config.stack_bytes_max)
+        self._compiler: codegen.Compiler | None = None
+        self._lock = threading.RLock()
+        self._modules: list[Module] = []
+        self._is_closed = False
+
+    @property
+    def protection(self) -> Protection:
+        """Who can write published code, and how the mapping is held."""
+        return Protection.SEALED
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._is_closed
+
+    def compile_wasm(self, data: bytes, *, file: str = "") -> Module:
+        """Decode and validate a binary module; its functions are compiled when first called.
+
+        Raises `WasmMalformedError`, `WasmInvalidError` or `UnsupportedError`, each with its place.
+        """
+        self._require_open()
+        self._compiler_process().prestart()
+        return self.adopt(pipeline.read_wasm(bytes(data), file=file), file=file)
+
+    def compile_wat(self, text: str, *, file: str = "") -> Module:
+        """Parse and validate a module in the text format; otherwise as `compile_wasm`."""
+        self._require_open()
+        self._compiler_process().prestart()
+        return self.adopt(pipeline.read_wat(text, file=file), file=file)
+
+    def adopt(self, module: ValidatedModule, *, file: str = "") -> Module:
+        """Take a validated module into this engine."""
+        self._require_open()
+        adopted = Module(self, module, file=file)
+        self._modules.append(adopted)
+        return adopted
+
+    def instantiate(
+        self, module: Module, imports: Imports | None = None, *, wasi: Wasi | None = None
+    ) -> Instance:
+        """Make an instance: link imports, initialise memories, tables and globals, run the start function.
+
+        `imports` maps module name and field name to callables, exports of other instances, or numbers for
+        immutable globals.  `wasi` adds `wasi_snapshot_preview1`.  Raises `WasmUnlinkableError` for a missing
+        or ill-typed import and `Trap` when an active segment does not fit or the start function traps.
+        """
+        from interlock.runtime.instance import Instance
+
+        self._require_open()
+        module.require_open()
+        core.install_traps()
+        return Instance(module, imports if imports is not None else {}, wasi=wasi)
+
+    def close(self) -> None:
+        """Retire all code and end the compiler process.  Idempotent."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            for module in list(self._modules):
+                module.close()
+            if self._compiler is not None:
+                self._compiler.close()
+            self._arena.close()
+
+    def __enter__(self) -> Engine:
+        """Return the engine itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("the engine is closed")
+
+    def _compiler_process(self) -> codegen.Compiler:
+        with self._lock:
+            self._require_open()
+            if self._compiler is None:
+                self._compiler = codegen.Compiler(self.target)
+            return self._compiler
+
+
+class Module:
+    """A validated module whose machine code is compiled and published function by function, when first called."""
+
+    def __init__(self, engine: Engine, validated: ValidatedModule, *, file: str) -> None:
+        self.engine = engine
+        self.validated = validated
+        self.file = file
+        self.layout = InstanceLayout(validated)
+        self._compiler_id: int | None = None
+        self._addresses: dict[int, int] = {}
+        self._stub_addresses: dict[int, int] | None = None
+        self._starts: list[tuple[int, int, int]] = []  # (start, end, function index), ascending
+        self._codes: list[core.PublishedCode] = []
+        self._is_closed = False
+
+    @property
+    def defined_function_indices(self) -> range:
+        """Indices of the functions that the module itself defines."""
+        first = self.validated.imported_function_count
+        return range(first, first + len(self.validated.module.functions))
+
+    def function_name(self, index: int) -> str:
+        """The function's name from the name section, its export name, or its index."""
+        name = self.validated.module.function_names.get(index)
+        if name is not None:
+            return name
+        for export in self.validated.module.exports:
+            if export.kind is bytecode.ExternKind.FUNC and export.index == index:
+                return export.name
+        return f"func[{index}]"
+
+    def build(self, index: int) -> CodeImage:
+        """Compile and link one defined function: machine code that is still bytes.
+
+        Raises `CompileError`.
+        """
+        with self.engine._lock:
+            self.require_open()
+            return pipeline.build_function(
+                self._compiler(), self._open_in_compiler(), index, self.engine._gates
+            )
+
+    def inspect(self, index: int, *, stage: str) -> str:
+        """LLVM IR (``llvm``, ``llvm-opt``) or LLVM's own assembly (``asm``) of one function."""
+        with self.engine._lock:
+            return self._compiler().dump(self._open_in_compiler(), index, stage)
+
+    def publish(self, index: int, image: CodeImage) -> int:
+        """Have the core validate and write a function's image; its address.
+
+        Raises `CodeRejectedError`, and then nothing was written.
+        """
+        with self.engine._lock:
+            published = self.engine._arena.publish(image)
+            self._codes.append(published)
+            address = published.address(next(iter(image.entries)))
+            self._addresses[index] = address
+            start = published.base
+            bisect.insort(self._starts, (start, start + len(image.code), index))
+            return address
+
+    def address(self, index: int) -> int:
+        """The address of a function, compiled and published now if it was not yet."""
+        with self.engine._lock:
+            found = self._addresses.get(index)
+            return found if found is not None else self.publish(index, self.build(index))
+
+    def current_address(self, index: int) -> int:
+        """The address of a function if it is published, else of its stub."""
+        found = self._addresses.get(index)
+        return found if found is not None else self.stub_address(index)
+
+    def stub_address(self, index: int) -> int:
+        """The stub which calls the host (imports) or compiles the function (definitions)."""
+        with self.engine._lock:
+            if self._stub_addresses is None:
+                self._stub_addresses = self._publish_stubs()
+            return self._stub_addresses[index]
+
+    def function_at(self, pc: int) -> int | None:
+        """The index of the function whose published code holds this address."""
+        at = bisect.bisect_right(self._starts, (pc, 1 << 64, 0)) - 1
+        if at < 0:
+            return None
+        start, end, index = self._starts[at]
+        return index if start <= pc <= end else None
+
+    def require_open(self) -> None:
+        """Raise `ClosedError` after `close`."""
+        if self._is_closed:
+            raise ClosedError("the module is closed")
+
+    def close(self) -> None:
+        """Retire the module's code.  Idempotent; instances of it must not run any more."""
+        with self.engine._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self in self.engine._modules:
+                self.engine._modules.remove(self)
+            if self._compiler_id is not None:
+                self._compiler().close_module(self._compiler_id)
+            for code in self._codes:
+                code.retire()
+            self._codes.clear()
+            self._addresses.clear()
+            self._stub_addresses = None
+
+    def _compiler(self) -> codegen.Compiler:
+        compiler = self.engine._compiler
+        return compiler if compiler is not None else self.engine._compiler_process()
+
+    def _open_in_compiler(self) -> int:
+        if self._compiler_id is None:
+            self._compiler_id = self._compiler().open_module(self.validated)
+        return self._compiler_id
+
+    def _publish_stubs(self) -> dict[int, int]:
+        imported = range(self.validated.imported_function_count)
+        addresses: dict[int, int] = {}
+        for image in link.stub_images(self.engine.target, imported, self.defined_function_indices):
+            published = self.engine._arena.publish(image)
+            self._codes.append(published)
+            for name in image.entries:
+                addresses[int(name.removeprefix("f"))] = published.address(name)
+        return addresses
+
+
+_type_ids: dict[FuncType, int] = {}
+_type_ids_lock = threading.Lock()
+
+
+def type_id(func_type: FuncType) -> int:
+    """The process-wide number of a function type; equal types have equal numbers, from 1."""
+    with _type_ids_lock:
+        return _type_ids.setdefault(func_type, len(_type_ids) + 1)
+
+
+def check_memory_minimum(pages: int, config: Config) -> None:
+    """Refuse a memory whose minimum passes the engine's limit."""
+    size = pages * limits.WASM_PAGE_BYTES
+    if size > config.memory_bytes_max:
+        raise LimitExceededError(
+            limit="memory_bytes_max", value=size, maximum=config.memory_bytes_max
+        )
+
+
+def make_trap(kind: int, function: str) -> Trap:
+    """The exception for a trap kind of the core."""
+    return Trap(core.trap_text(kind), code=kind, function=function)
+
+
+def _require_host_target() -> Target:
+    target = host_target()
+    if target is None:
+        raise UnsupportedError(
+            "code generation for this machine (this version needs x86-64 Linux, level x86-64-v2)"
+        )
+    return target
