@@ -68,6 +68,7 @@ ATTRIBUTES = (
     "IMMEDIATE_W",
     "ADDRESS_ONLY",
     "OPERAND_16",
+    "MEMORY_L4",
 )
 MEMORY_ANY_LOG2 = 31
 
@@ -243,10 +244,10 @@ def spread(instrs: list[Instr]) -> dict[Cell, Row]:
 
 
 def _merge(old: Row, new: Row, instr: Instr) -> Row:
-    """Joins the W0 and W1 (or L0 and L1) lines of one opcode; they may differ by a doubled memory operand only."""
+    """Joins the W0 and W1 (or L0 and L1) lines of one opcode; they may differ by the size of a memory operand only."""
     bits = {name: 1 << ATTRIBUTES.index(name) for name in ATTRIBUTES}
     w_or_l = bits["W0"] | bits["W1"] | bits["L0"] | bits["L1"]
-    scales = bits["MEMORY_W"] | bits["MEMORY_L"]
+    scales = bits["MEMORY_W"] | bits["MEMORY_L"] | bits["MEMORY_L4"]
     same = (old.attributes ^ new.attributes) & ~(w_or_l | scales) == 0 and (
         (old.writes, old.classes, old.rule, old.check, old.immediate)
         == (new.writes, new.classes, new.rule, new.check, new.immediate)
@@ -257,11 +258,14 @@ def _merge(old: Row, new: Row, instr: Instr) -> Row:
     if not same or (not by_w and old.attributes & new.attributes & (bits["L0"] | bits["L1"])):
         message = f"two lines for one encoding: {instr}"
         raise ValueError(message)
-    # The larger size for both is on the safe side where the smaller one is no half of it.
+    # The larger size for both is on the safe side where no factor is known.
     scale = 0
     low = max(old.memory_log2, new.memory_log2)
-    if by_w and new.memory_log2 == old.memory_log2 + 1 and new.attributes & bits["W1"]:
+    growth = new.memory_log2 - old.memory_log2
+    if by_w and growth == 1 and new.attributes & bits["W1"]:
         scale, low = bits["MEMORY_W"], old.memory_log2
+    elif not by_w and growth in {1, 2} and new.attributes & bits["L1"]:
+        scale, low = bits["MEMORY_L" if growth == 1 else "MEMORY_L4"], old.memory_log2
     return Row(
         attributes=old.attributes | new.attributes | scale,
         writes=old.writes,

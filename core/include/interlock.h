@@ -164,14 +164,12 @@ struct il_registers;
 
 /* One per engine; its first word is what function prologues compare with rsp: [[vmctx + 0] + 0]. */
 typedef struct il_exec {
-    uint64_t stack_limit;          /* prologues trap when rsp is below this */
-    uint64_t interrupt_pending;    /* set by il_interrupt and by the deadline; checked when a gate returns */
+    uint64_t stack_limit;          /* prologues trap when rsp is below this; whoever resumes guest code sets its own */
     /* Calls an imported function: regs as in il_registers.  Returns an il_trap_kind (0 = none).  Set by the embedder. */
     uint32_t (*host_call)(void *vmctx, uint32_t import_index, struct il_registers *regs);
     /* Makes function func_index runnable (compile, publish); writes its address.  Returns an il_trap_kind (0 = none). */
     uint32_t (*compile)(void *vmctx, uint32_t func_index, uint64_t *address_out);
     uint64_t stack_bytes_max;      /* of guest code below the outermost entry; 0 = all of the thread's stack */
-    void *embedder;                /* not touched by the core */
 } il_exec;
 
 /* Arguments and results at a crossing, as the System V AMD64 ABI places them: integer registers rdi rsi rdx rcx r8 r9,
@@ -180,19 +178,24 @@ typedef struct il_registers {
     uint64_t integer[6];
     uint64_t vector[8];
     const uint64_t *stack;
-    uint64_t stack_count;
+    uint64_t stack_count;          /* into code; a host function knows its signature and gets 0 */
 } il_registers;
 
 /* Calls code at address with these registers on the calling thread's stack (host_to_code).  IL_OK, or IL_TRAPPED with
- * *trap_kind_out (il_trap_kind) and *trap_pc_out.  exec->stack_limit is set from this thread's stack and restored. */
+ * *trap_kind_out (il_trap_kind) and *trap_pc_out.  IL_INVALID_ARGUMENT when the address is not in the code view. */
 IL_API il_status il_call(il_exec *exec, uint64_t address, il_registers *regs, uint32_t *trap_kind_out, uint64_t *trap_pc_out);
+
+/* Whether any thread, this one included, is inside il_call. */
+IL_API bool il_is_running(void);
 
 /* Installs the fault handlers if they are not (or no longer) ours; previous ones are chained.  Cheap; call at instantiation. */
 IL_API il_status il_traps_install(void);
 
 /* Interrupts the calling thread's guest code after the given time (nanoseconds; 0 cancels): kind IL_TRAP_INTERRUPTED.  The
  * signal repeats until cancelled, so that no race can lose it. */
-IL_API il_status il_deadline_set(il_exec *exec, uint64_t nanoseconds);
+IL_API il_status il_deadline_set(uint64_t nanoseconds);
+/* Whether this thread's deadline has passed: for host functions that wait. */
+IL_API bool il_is_interrupted(void);
 
 /* Addresses of the gates that lowered code may import, by name: "host_call" "compile" "memory_grow" "memory_fill" "memory_copy"
  * "memory_init" "data_drop" "table_init" "table_copy" "elem_drop" "table_fill" "table_grow".  0 when unknown.

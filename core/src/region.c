@@ -10,8 +10,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "protocol.h"
-#include "threads.h"
 
 enum { PARTS_MAX = 7 };
 
@@ -105,7 +105,7 @@ static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_o
 }
 
 /* Whether what was retired before now may be used again.  What is retired by the same request waits for the next one. */
-static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_threads_inside(); }
+static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_is_running(); }
 
 /* What was retired is room, if nobody is inside any more: a full region is tried again with it. */
 static il_status transact_or_reclaim(const struct iovec *parts, uint32_t count, il_request *request, il_reply *reply_out) {

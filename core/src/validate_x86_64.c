@@ -314,7 +314,8 @@ static uint32_t check_stack_pointer(const insn *in) {
 static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t end) {
     const uint32_t has = in->row->attributes;
     const uint32_t log2 = in->row->memory_log2 + (in->wide && (has & IL_X86_MEMORY_W) ? 1u : 0u) +
-                          (in->vector_256 && (has & IL_X86_MEMORY_L) ? 1u : 0u);
+                          (in->vector_256 && (has & IL_X86_MEMORY_L) ? 1u : 0u) +
+                          (in->vector_256 && (has & IL_X86_MEMORY_L4) ? 2u : 0u);
     const int64_t at = (int64_t)end + in->disp - IL_RODATA_DELTA;
     const bool is_read = (has & IL_X86_ADDRESS_ONLY) || !(has & IL_X86_RM_WRITE);
     return is_read && at >= 0 && at + (INT64_C(1) << log2) <= (int64_t)run->image->rodata_bytes;

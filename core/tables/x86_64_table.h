@@ -25,6 +25,7 @@
 #define IL_X86_IMMEDIATE_W 0x40000u
 #define IL_X86_ADDRESS_ONLY 0x80000u
 #define IL_X86_OPERAND_16 0x100000u
+#define IL_X86_MEMORY_L4 0x200000u
 
 enum {IL_CHECK_NONE = 0, IL_CHECK_ADJUST = 1, IL_CHECK_ALIGN = 2, IL_CHECK_LEA = 3, IL_CHECK_COPY = 4, IL_CHECK_TABLE_LOAD = 5, IL_CHECK_TABLE_ADD = 6, IL_CHECK_JCC = 7, IL_CHECK_JMP = 8, IL_CHECK_CALL = 9, IL_CHECK_RET = 10, IL_CHECK_TRAP = 11, IL_CHECK_INDIRECT_CALL = 12, IL_CHECK_INDIRECT_JMP = 13, IL_CHECK_RM0 = 14, IL_CHECK_RM2 = 15};
 
@@ -232,7 +233,7 @@ static const il_x86_row il_x86_rows[239] = {
     {0x5101, 0, 256, 0, 0, 2, 0},
     {0x5101, 0, 256, 0, 0, 2, 1},
     {0x5021, 0, 256, 0, 0, 3, 0},
-    {0xd001, 0, 256, 0, 0, 5, 0},
+    {0x20d001, 0, 256, 0, 0, 3, 0},
     {0x7005, 0, 256, 0, 0, 3, 0},
     {0x5101, 0, 256, 0, 0, 3, 0},
     {0x5101, 0, 256, 0, 0, 3, 1},

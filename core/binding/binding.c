@@ -1,0 +1,463 @@
+/* binding.c - what is hot or needs a C type: exported functions as builtins, host functions, the buffer of a linear memory.
+ *
+ * Everything else calls libinterlock through ctypes (interlock/core/library.py).  The GIL is held in all of it: guest code runs
+ * with it, and host functions are called with it.  Objects that are part of reference cycles are known to the collector.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "interlock.h"
+#include "python_abi.h"
+
+enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000, INTEGER_REGISTERS = 6, VECTOR_REGISTERS = 8 };
+
+/* `ii:F` split: letters i I f F (see interlock/runtime/externals.py). */
+typedef struct signature {
+    uint32_t param_count, result_count;
+    char letters[]; /* params, then results */
+} signature;
+
+/* A builtin's self. */
+typedef struct function {
+    PyObject head;
+    PyMethodDef definition; /* the builtin points to it */
+    il_exec *exec;
+    const il_funcref *funcref;
+    PyObject *owner;        /* keeps exec and funcref alive; makes exceptions */
+    signature *type;
+    char *text;             /* name, NUL, documentation, NUL */
+    bool is_native;         /* no vmctx */
+} function;
+
+/* What vmctx+8 points to: an instance and the Python functions that it imports.  Borrowed: the instance owns them. */
+typedef struct host_function {
+    PyObject *call; /* NULL: the import is no Python function */
+    signature *type;
+    const char *name;
+} host_function;
+typedef struct instance_record {
+    PyObject *instance;
+    uint32_t count;
+    host_function functions[];
+} instance_record;
+
+typedef struct memory {
+    PyObject head;
+    il_memory *live;  /* in the instance's vmctx: current length */
+    il_memory taken;  /* what must be closed */
+    PyObject *owner;
+    Py_ssize_t exports;
+    bool is_closing;
+} memory;
+
+static PyTypeObject *function_type, *memory_type;
+static PyObject *closed_error;
+
+/* ---- Values ------------------------------------------------------------------------------------------------------------------ */
+static signature *parse_signature(const char *text) {
+    const ptrdiff_t length = (ptrdiff_t)strlen(text);
+    const char *colon = strchr(text, ':');
+    bool is_good = colon != NULL && colon - text <= PARAMS_MAX && length - (colon - text) - 1 <= RESULTS_MAX;
+    for (const char *at = text; is_good && at < text + length; at++) is_good = at == colon || strchr("iIfF", *at) != NULL;
+    if (!is_good) return (void)PyErr_Format(PyExc_TypeError, "values of these types (%s) cannot be Python objects", text), NULL;
+    signature *type = PyMem_Malloc(sizeof *type + (size_t)length);
+    if (type == NULL) return (void)PyErr_NoMemory(), NULL;
+    type->param_count = (uint32_t)(colon - text);
+    type->result_count = (uint32_t)(length - (colon - text) - 1);
+    memcpy(type->letters, text, type->param_count);
+    memcpy(type->letters + type->param_count, colon + 1, type->result_count);
+    return type;
+}
+
+/* Integers: any value that fits the type as signed or as unsigned. */
+static bool integer_from(PyObject *value, bool is_wide, uint64_t *out) {
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (number == -1 && overflow == 0 && PyErr_Occurred() != NULL) return false;
+    if (overflow > 0 && is_wide) {
+        *out = PyLong_AsUnsignedLongLong(value);
+        if (*out != UINT64_MAX || PyErr_Occurred() == NULL) return true;
+        PyErr_Clear();
+    } else if (overflow == 0 && (is_wide || (number >= INT32_MIN && number <= (long long)UINT32_MAX))) {
+        *out = is_wide ? (uint64_t)number : (uint32_t)number;
+        return true;
+    }
+    (void)PyErr_Format(PyExc_OverflowError, "%s does not hold this integer", is_wide ? "i64" : "i32");
+    return false;
+}
+
+static bool bits_from(PyObject *value, char letter, uint64_t *out) {
+    if (letter == 'i' || letter == 'I') return integer_from(value, letter == 'I', out);
+    const double number = PyFloat_AsDouble(value);
+    if (number == -1.0 && PyErr_Occurred() != NULL) return false;
+    const float narrow = (float)number;
+    *out = 0;
+    if (letter == 'F') memcpy(out, &number, sizeof number);
+    else memcpy(out, &narrow, sizeof narrow);
+    return true;
+}
+
+static PyObject *value_from(uint64_t bits, char letter) {
+    double number;
+    float narrow;
+    switch (letter) {
+    case 'i': return PyLong_FromLong((int32_t)(uint32_t)bits);
+    case 'I': return PyLong_FromLongLong((int64_t)bits);
+    case 'F': memcpy(&number, &bits, sizeof number); return PyFloat_FromDouble(number);
+    default: memcpy(&narrow, &bits, sizeof narrow); return PyFloat_FromDouble((double)narrow);
+    }
+}
+
+static bool is_vector(char letter) { return letter == 'f' || letter == 'F'; }
+
+/* ---- Python calls published code ------------------------------------------------------------------------------------------------ */
+static PyObject *raise_trap(const function *self, uint32_t kind, uint64_t pc) {
+    if (kind == IL_TRAP_HOST_ERROR && PyErr_Occurred() != NULL) return NULL;
+    PyObject *trap = PyObject_CallMethod(self->owner, "make_trap", "IK", kind, pc);
+    if (trap == NULL) return NULL;
+    PyErr_SetObject((PyObject *)trap->ob_type, trap);
+    Py_DecRef(trap);
+    return NULL;
+}
+
+static PyObject *results_from(const signature *type, const il_registers *regs, const uint64_t *slots) {
+    const char *letters = type->letters + type->param_count;
+    if (type->result_count == 0) return Py_IncRef(Py_None), Py_None;
+    if (type->result_count == 1) return value_from(is_vector(letters[0]) ? regs->vector[0] : regs->integer[0], letters[0]);
+    PyObject *tuple = PyTuple_New((Py_ssize_t)type->result_count);
+    for (uint32_t i = 0; tuple != NULL && i < type->result_count; i++) {
+        PyObject *value = value_from(slots[i], letters[i]);
+        if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
+    }
+    return tuple;
+}
+
+/* Where the next argument goes; stack grows as the ABI lays it out, left to right. */
+typedef struct placement {
+    il_registers *regs;
+    uint64_t *stack;
+    uint32_t integers, vectors;
+} placement;
+
+static void place(placement *to, uint64_t bits, bool is_in_vector) {
+    if (is_in_vector && to->vectors < VECTOR_REGISTERS) to->regs->vector[to->vectors++] = bits;
+    else if (!is_in_vector && to->integers < INTEGER_REGISTERS) to->regs->integer[to->integers++] = bits;
+    else to->stack[to->regs->stack_count++] = bits;
+}
+
+static PyObject *call_placed(function *self, PyObject *const *args, uint64_t *stack, uint64_t *slots) {
+    const signature *type = self->type;
+    il_registers regs = {.stack = stack}; /* zeros: nothing of the host's stack goes along */
+    placement to = {&regs, stack, 0, 0};
+    const il_funcref *funcref = self->funcref;
+    if (!self->is_native) place(&to, 0, false); /* vmctx: read after the arguments, whose conversion may close the instance */
+    if (type->result_count > 1) place(&to, (uint64_t)(uintptr_t)slots, false);
+    for (uint32_t i = 0; i < type->param_count; i++) {
+        uint64_t bits;
+        if (!bits_from(args[i], type->letters[i], &bits)) return NULL;
+        place(&to, bits, is_vector(type->letters[i]));
+    }
+    if (funcref->vmctx == NULL) return PyErr_Format(closed_error, "%s: it is closed", self->definition.ml_name);
+    if (!self->is_native) regs.integer[0] = (uint64_t)(uintptr_t)funcref->vmctx;
+    uint32_t kind = 0;
+    uint64_t pc = 0;
+    Py_IncRef(self->owner);
+    const il_status status = il_call(self->exec, funcref->code, &regs, &kind, &pc);
+    PyObject *result = NULL;
+    if (status == IL_OK) result = results_from(type, &regs, slots);
+    else if (status == IL_TRAPPED) result = raise_trap(self, kind, pc);
+    else (void)PyErr_Format(PyExc_RuntimeError, "il_call: %s", il_status_text(status));
+    Py_DecRef(self->owner);
+    return result;
+}
+
+/* Few functions have so many parameters or results: their room is not on every call's stack. */
+static PyObject *call_wide(function *self, PyObject *const *args) {
+    uint64_t stack[PARAMS_MAX + 2], slots[RESULTS_MAX];
+    return call_placed(self, args, stack, slots);
+}
+
+static PyObject *call_function(PyObject *self_object, PyObject *const *args, Py_ssize_t count) {
+    enum { FEW = 6 };
+    function *self = (function *)self_object;
+    uint64_t stack[FEW], slots[FEW];
+    if (count != (Py_ssize_t)self->type->param_count)
+        return PyErr_Format(PyExc_TypeError, "%s takes %u argument%s, not %zd", self->definition.ml_name, self->type->param_count,
+                            self->type->param_count == 1 ? "" : "s", count);
+    if (self->type->param_count > FEW || self->type->result_count > FEW) return call_wide(self, args);
+    return call_placed(self, args, stack, slots);
+}
+
+static int function_traverse(function *self, visitproc visit, void *argument) {
+    int found = visit((PyObject *)self->head.ob_type, argument);
+    return found != 0 || self->owner == NULL ? found : visit(self->owner, argument);
+}
+
+/* No tp_clear: the owner must outlive the builtin, and breaks the cycle when it is cleared. */
+static void function_dealloc(function *self) {
+    PyTypeObject *type = self->head.ob_type;
+    PyObject_GC_UnTrack(self);
+    PyMem_Free(self->type);
+    PyMem_Free(self->text);
+    if (self->owner != NULL) Py_DecRef(self->owner);
+    PyObject_GC_Del(self);
+    Py_DecRef((PyObject *)type);
+}
+
+/* make_function(name, doc, exec address, funcref address, signature, owner, native) */
+static PyObject *make_function(PyObject *module, PyObject *args) {
+    (void)module;
+    const char *name, *doc, *letters;
+    unsigned long long exec, funcref;
+    PyObject *owner;
+    int is_native;
+    if (!PyArg_ParseTuple(args, "ssKKsOp", &name, &doc, &exec, &funcref, &letters, &owner, &is_native))
+        return NULL;
+    const size_t name_bytes = strlen(name) + 1, doc_bytes = strlen(doc) + 1;
+    signature *type = parse_signature(letters);
+    function *self = type == NULL ? NULL : (function *)PyType_GenericAlloc(function_type, 0);
+    if (self == NULL) return PyMem_Free(type), NULL;
+    self->type = type;
+    self->text = PyMem_Malloc(name_bytes + doc_bytes);
+    Py_IncRef(self->owner = owner);
+    if (self->text == NULL) return Py_DecRef((PyObject *)self), PyErr_NoMemory();
+    memcpy(self->text, name, name_bytes);
+    memcpy(self->text + name_bytes, doc, doc_bytes);
+    self->exec = (il_exec *)(uintptr_t)exec;
+    self->funcref = (const il_funcref *)(uintptr_t)funcref;
+    self->is_native = is_native != 0;
+    self->definition = (PyMethodDef){self->text, (PyCFunction)(void (*)(void))call_function, METH_FASTCALL, self->text + name_bytes};
+    PyObject *builtin = PyCFunction_NewEx(&self->definition, (PyObject *)self, NULL);
+    Py_DecRef((PyObject *)self);
+    return builtin;
+}
+
+/* ---- Published code calls Python --------------------------------------------------------------------------------------------------- */
+static instance_record *record_of(void *vmctx) { return *(instance_record **)((uint8_t *)vmctx + 8); }
+
+static bool store_results(const host_function *to, PyObject *result, il_registers *regs, uint64_t *slots) {
+    const signature *type = to->type;
+    const char *letters = type->letters + type->param_count;
+    uint64_t bits;
+    if (type->result_count == 0) {
+        if (result == Py_None) return true;
+        return (void)PyErr_Format(PyExc_TypeError, "host function %s must return None", to->name), false;
+    }
+    if (type->result_count == 1) {
+        if (!bits_from(result, letters[0], &bits)) return false;
+        if (is_vector(letters[0])) regs->vector[0] = bits;
+        else regs->integer[0] = bits;
+        return true;
+    }
+    enum { TUPLE_SUBCLASS = 1 << 26 };
+    if (!(PyType_GetFlags(result->ob_type) & TUPLE_SUBCLASS) || PyTuple_Size(result) != (Py_ssize_t)type->result_count)
+        return (void)PyErr_Format(PyExc_TypeError, "host function %s must return a tuple of %u", to->name, type->result_count), false;
+    for (uint32_t i = 0; i < type->result_count; i++)
+        if (!bits_from(PyTuple_GetItem(result, (Py_ssize_t)i), letters[i], &slots[i])) return false;
+    return true;
+}
+
+static PyObject *arguments_from(const signature *type, const il_registers *regs, uint64_t **slots_out) {
+    uint32_t integers = 1, vectors = 0, on_stack = 0; /* after vmctx */
+    PyObject *tuple = PyTuple_New((Py_ssize_t)type->param_count);
+    if (type->result_count > 1) *slots_out = (uint64_t *)(uintptr_t)regs->integer[integers++];
+    for (uint32_t i = 0; tuple != NULL && i < type->param_count; i++) {
+        const bool is_in_vector = is_vector(type->letters[i]);
+        const uint64_t bits = is_in_vector && vectors < VECTOR_REGISTERS      ? regs->vector[vectors++]
+                              : !is_in_vector && integers < INTEGER_REGISTERS ? regs->integer[integers++]
+                                                                              : regs->stack[on_stack++];
+        PyObject *value = value_from(bits, type->letters[i]);
+        if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
+    }
+    return tuple;
+}
+
+static uint32_t call_host(void *vmctx, uint32_t index, il_registers *regs) {
+    const instance_record *record = record_of(vmctx);
+    const bool is_known = record != NULL && index < record->count && record->functions[index].call != NULL;
+    if (!is_known) {
+        (void)PyErr_Format(closed_error, "the instance which imports host function %u is closed", index);
+        return IL_TRAP_HOST_ERROR;
+    }
+    /* The call may close the instance, and with it the record. */
+    const host_function function = record->functions[index];
+    PyObject *instance = record->instance;
+    uint64_t *slots = NULL;
+    PyObject *args = arguments_from(function.type, regs, &slots);
+    if (args == NULL) return IL_TRAP_HOST_ERROR;
+    Py_IncRef(instance);
+    Py_IncRef(function.call);
+    PyObject *result = PyObject_Call(function.call, args, NULL);
+    Py_DecRef(args);
+    Py_DecRef(function.call);
+    /* A record lives until the outermost call has returned (instance.py), so the signature is still there. */
+    const bool is_done = result != NULL && store_results(&function, result, regs, slots);
+    if (result != NULL) Py_DecRef(result);
+    Py_DecRef(instance);
+    return is_done ? IL_TRAP_NONE : IL_TRAP_HOST_ERROR;
+}
+
+static uint32_t compile_function(void *vmctx, uint32_t index, uint64_t *address_out) {
+    const instance_record *record = record_of(vmctx);
+    if (record == NULL) return (void)PyErr_Format(closed_error, "the instance is closed"), IL_TRAP_HOST_ERROR;
+    PyObject *instance = record->instance;
+    Py_IncRef(instance);
+    PyObject *address = PyObject_CallMethod(instance, "compile_function", "I", index);
+    Py_DecRef(instance);
+    if (address == NULL) return IL_TRAP_HOST_ERROR;
+    *address_out = PyLong_AsUnsignedLongLong(address);
+    Py_DecRef(address);
+    return PyErr_Occurred() == NULL ? IL_TRAP_NONE : IL_TRAP_HOST_ERROR;
+}
+
+static void free_record(instance_record *record) {
+    for (uint32_t i = 0; i < record->count; i++) PyMem_Free(record->functions[i].type);
+    PyMem_Free(record);
+}
+
+/* register_instance(instance, vmctx address, functions) with functions = ((callable, signature, name) | None, …).  The caller
+ * keeps the tuple alive as long as the record. */
+static PyObject *register_instance(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *instance, *functions;
+    unsigned long long vmctx;
+    if (!PyArg_ParseTuple(args, "OKO", &instance, &vmctx, &functions)) return NULL;
+    const Py_ssize_t count = PyTuple_Size(functions);
+    if (count < 0) return NULL;
+    instance_record *record = PyMem_Malloc(sizeof *record + (size_t)count * sizeof *record->functions);
+    if (record == NULL) return PyErr_NoMemory();
+    record->instance = instance;
+    for (record->count = 0; record->count < (uint32_t)count; record->count++) {
+        host_function *each = &record->functions[record->count];
+        PyObject *item = PyTuple_GetItem(functions, (Py_ssize_t)record->count);
+        const char *letters;
+        *each = (host_function){NULL, NULL, NULL};
+        if (item == Py_None) continue;
+        if (!PyArg_ParseTuple(item, "Oss", &each->call, &letters, &each->name) ||
+            (each->type = parse_signature(letters)) == NULL)
+            return free_record(record), NULL;
+    }
+    *(instance_record **)((uint8_t *)(uintptr_t)vmctx + 8) = record;
+    return Py_IncRef(Py_None), Py_None;
+}
+
+/* forget_instance(vmctx address) */
+static PyObject *forget_instance(PyObject *module, PyObject *address) {
+    (void)module;
+    const unsigned long long vmctx = PyLong_AsUnsignedLongLong(address);
+    if (PyErr_Occurred() != NULL) return NULL;
+    instance_record **place = (instance_record **)((uint8_t *)(uintptr_t)vmctx + 8);
+    if (*place != NULL) free_record(*place);
+    *place = NULL;
+    return Py_IncRef(Py_None), Py_None;
+}
+
+/* host_entries() -> addresses for il_exec.host_call and il_exec.compile */
+static PyObject *host_entries(PyObject *module, PyObject *nothing) {
+    (void)module;
+    (void)nothing;
+    PyObject *pair = PyTuple_New(2);
+    if (pair == NULL) return NULL;
+    PyObject *call = PyLong_FromUnsignedLongLong((uintptr_t)call_host);
+    PyObject *compile = PyLong_FromUnsignedLongLong((uintptr_t)compile_function);
+    if (call == NULL || compile == NULL || PyTuple_SetItem(pair, 0, call) != 0 || PyTuple_SetItem(pair, 1, compile) != 0) return NULL;
+    return pair;
+}
+
+/* ---- The buffer of a linear memory ------------------------------------------------------------------------------------------------ */
+static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    (void)keywords;
+    unsigned long long address;
+    PyObject *owner, *ignored = NULL;
+    if (!PyArg_ParseTuple(args, "KO|O", &address, &owner, &ignored)) return NULL;
+    memory *self = (memory *)PyType_GenericAlloc(type, 0);
+    if (self == NULL) return NULL;
+    self->live = (il_memory *)(uintptr_t)address;
+    self->taken = *self->live;
+    Py_IncRef(self->owner = owner);
+    return (PyObject *)self;
+}
+
+static void memory_release(memory *self) {
+    if (self->taken.base != NULL && self->is_closing && self->exports == 0) (void)il_memory_close(&self->taken);
+}
+
+/* close_buffer(): nothing can be read from now on; the mapping goes when the last view of it is released. */
+static PyObject *memory_close(PyObject *object, PyObject *nothing) {
+    memory *self = (memory *)object;
+    (void)nothing;
+    self->is_closing = true;
+    memory_release(self);
+    return Py_IncRef(Py_None), Py_None;
+}
+
+static int memory_getbuffer(memory *self, Py_buffer *view, int flags) {
+    if (self->is_closing) {
+        view->obj = NULL;
+        return (void)PyErr_Format(closed_error, "the memory is closed"), -1;
+    }
+    if (PyBuffer_FillInfo(view, (PyObject *)self, self->taken.base, (Py_ssize_t)self->live->length_bytes, 0, flags) != 0) return -1;
+    self->exports++;
+    return 0;
+}
+
+static void memory_releasebuffer(memory *self, Py_buffer *view) {
+    (void)view;
+    self->exports--;
+    memory_release(self);
+}
+
+static int memory_traverse(memory *self, visitproc visit, void *argument) {
+    int found = visit((PyObject *)self->head.ob_type, argument);
+    return found != 0 || self->owner == NULL ? found : visit(self->owner, argument);
+}
+
+static void memory_dealloc(memory *self) {
+    PyTypeObject *type = self->head.ob_type;
+    PyObject_GC_UnTrack(self);
+    self->is_closing = true;
+    self->exports = 0;
+    memory_release(self);
+    if (self->owner != NULL) Py_DecRef(self->owner);
+    PyObject_GC_Del(self);
+    Py_DecRef((PyObject *)type);
+}
+
+/* set_closed_error(type): errors.py is Python. */
+static PyObject *set_closed_error(PyObject *module, PyObject *type) {
+    (void)module;
+    Py_IncRef(type);
+    closed_error = type;
+    return Py_IncRef(Py_None), Py_None;
+}
+
+/* ---- The module --------------------------------------------------------------------------------------------------------------------- */
+static PyMethodDef memory_methods[] = {{"close_buffer", memory_close, METH_NOARGS, NULL}, {0}};
+#define SLOT(function) ((void *)(uintptr_t)(function))
+static PyType_Slot function_slots[] = {{Py_tp_dealloc, SLOT(function_dealloc)}, {Py_tp_traverse, SLOT(function_traverse)}, {0, NULL}};
+static PyType_Slot memory_slots[] = {{Py_tp_new, SLOT(memory_new)}, {Py_tp_dealloc, SLOT(memory_dealloc)}, {Py_tp_traverse, SLOT(memory_traverse)},
+                                     {Py_tp_methods, memory_methods}, {Py_bf_getbuffer, SLOT(memory_getbuffer)},
+                                     {Py_bf_releasebuffer, SLOT(memory_releasebuffer)}, {0, NULL}};
+static PyType_Spec function_spec = {"interlock.core.Function", sizeof(function), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, function_slots};
+static PyType_Spec memory_spec = {"interlock.core.MemoryBuffer", sizeof(memory), 0,
+                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, memory_slots};
+static PyMethodDef methods[] = {{"make_function", make_function, METH_VARARGS, NULL},
+                                {"register_instance", register_instance, METH_VARARGS, NULL},
+                                {"forget_instance", forget_instance, METH_O, NULL},
+                                {"host_entries", host_entries, METH_NOARGS, NULL},
+                                {"set_closed_error", set_closed_error, METH_O, NULL},
+                                {0}};
+static PyModuleDef definition = {.m_base = {{1, NULL}, NULL, 0, NULL}, .m_name = "interlock.core._binding", .m_size = -1, .m_methods = methods};
+
+IL_API PyObject *PyInit__binding(void);
+PyObject *PyInit__binding(void) {
+    PyObject *module = PyModule_Create2(&definition, PYTHON_ABI_VERSION);
+    if (module == NULL) return NULL;
+    closed_error = PyExc_ValueError;
+    function_type = (PyTypeObject *)PyType_FromSpec(&function_spec);
+    memory_type = (PyTypeObject *)PyType_FromSpec(&memory_spec);
+    if (function_type == NULL || memory_type == NULL ||
+        PyModule_AddObjectRef(module, "MemoryBuffer", (PyObject *)memory_type) != 0)
+        return NULL;
+    return module;
+}

@@ -1,0 +1,40 @@
+/* calls.h - crossings between host and published code: activations, and how a trap leaves through them. */
+#ifndef IL_CALLS_H
+#define IL_CALLS_H
+
+#include "region.h"
+
+/* One for each il_call in progress, on the caller's stack, linked by thread.  calls_x86_64.S knows the first two fields. */
+typedef struct il_activation {
+    uint64_t exit_sp;              /* stack pointer that il_trap_exit needs */
+    uint64_t registers;            /* il_registers to fill with the result */
+    struct il_activation *previous;
+    il_exec *exec;
+    uint64_t stack_limit;
+    uint64_t trap_pc;
+    uint32_t trap_kind;
+    uint32_t is_in_host;           /* a gate runs: a fault is not the guest's */
+} il_activation;
+
+/* The innermost activation of this thread.  initial-exec: signal handlers of any thread may read it without allocating. */
+extern _Thread_local il_activation *il_current __attribute__((tls_model("initial-exec")));
+
+/* calls_x86_64.S.  Returns false, or true after a trap. */
+bool il_enter(il_activation *activation, uint64_t address, const il_registers *regs);
+/* Not a function: control arrives here with rsp = exit_sp of the innermost activation, and il_enter returns true. */
+extern const char il_trap_exit[];
+_Noreturn void il_leave(uint64_t exit_sp);
+/* Entered from stubs with the function index in r11d. */
+extern const char il_gate_host_call[], il_gate_compile[];
+
+/* Ends the innermost activation: for gates, which run in it. */
+_Noreturn void il_trap(il_trap_kind kind, uint64_t pc);
+/* Before a gate returns into guest code. */
+void il_resume(uint64_t pc);
+
+/* traps_linux.c.  Lowest address of the calling thread's stack; 0 when the system does not tell. */
+uint64_t il_stack_low(void);
+/* Whether the address lies in, or within 4 GiB of, the reservation of a linear memory (memory.c). */
+bool il_is_memory_addr(uint64_t addr);
+
+#endif

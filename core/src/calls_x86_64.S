@@ -1,0 +1,168 @@
+/* calls_x86_64.S - the only instructions that enter and leave published code (System V AMD64). */
+    .intel_syntax noprefix
+    .text
+
+/* bool il_enter(il_activation *rdi, uint64_t address rsi, const il_registers *rdx) */
+    .globl il_enter
+    .hidden il_enter
+    .type il_enter, @function
+    .balign 16
+il_enter:
+    endbr64
+    push rbp
+    mov rbp, rsp
+    push rbx
+    push r12
+    push r13
+    push r14
+    push r15
+    push rdi                        /* the activation; rsp is a multiple of 16 */
+    mov [rdi], rsp                  /* exit_sp */
+    mov rax, rdx
+    mov r11, rsi
+    mov rcx, [rax + 120]            /* stack_count */
+    test rcx, rcx
+    jz 2f
+    lea rdx, [rcx + 1]
+    and rdx, -2
+    shl rdx, 3
+    sub rsp, rdx
+    mov rsi, [rax + 112]
+1:  mov rdx, [rsi + rcx * 8 - 8]
+    mov [rsp + rcx * 8 - 8], rdx
+    dec rcx
+    jnz 1b
+2:  movq xmm0, qword ptr [rax + 48]
+    movq xmm1, qword ptr [rax + 56]
+    movq xmm2, qword ptr [rax + 64]
+    movq xmm3, qword ptr [rax + 72]
+    movq xmm4, qword ptr [rax + 80]
+    movq xmm5, qword ptr [rax + 88]
+    movq xmm6, qword ptr [rax + 96]
+    movq xmm7, qword ptr [rax + 104]
+    mov rdi, [rax]
+    mov rsi, [rax + 8]
+    mov rdx, [rax + 16]
+    mov rcx, [rax + 24]
+    mov r8, [rax + 32]
+    mov r9, [rax + 40]
+    call r11
+    lea rsp, [rbp - 48]
+    mov rdi, [rsp]
+    mov rdi, [rdi + 8]              /* registers */
+    mov [rdi], rax
+    movq qword ptr [rdi + 48], xmm0
+    xor eax, eax
+    jmp 3f
+
+/* Arrived at from the fault handler or il_leave, with rsp = exit_sp; nothing else is known. */
+    .globl il_trap_exit
+    .hidden il_trap_exit
+    .balign 16
+il_trap_exit:
+    endbr64
+    cld
+    mov eax, 1
+3:  add rsp, 8
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbx
+    pop rbp
+    ret
+    .size il_enter, . - il_enter
+
+/* void il_leave(uint64_t exit_sp) */
+    .globl il_leave
+    .hidden il_leave
+    .type il_leave, @function
+    .balign 16
+il_leave:
+    endbr64
+    mov rsp, rdi
+    jmp il_trap_exit
+    .size il_leave, . - il_leave
+
+/* Jumped to from a stub: arguments as the guest's call left them, r11d = import index, [rsp] = return address in the guest. */
+    .globl il_gate_host_call
+    .hidden il_gate_host_call
+    .balign 16
+il_gate_host_call:
+    endbr64
+    push rbp
+    mov rbp, rsp
+    sub rsp, 128                    /* il_registers */
+    mov [rsp], rdi
+    mov [rsp + 8], rsi
+    mov [rsp + 16], rdx
+    mov [rsp + 24], rcx
+    mov [rsp + 32], r8
+    mov [rsp + 40], r9
+    movq qword ptr [rsp + 48], xmm0
+    movq qword ptr [rsp + 56], xmm1
+    movq qword ptr [rsp + 64], xmm2
+    movq qword ptr [rsp + 72], xmm3
+    movq qword ptr [rsp + 80], xmm4
+    movq qword ptr [rsp + 88], xmm5
+    movq qword ptr [rsp + 96], xmm6
+    movq qword ptr [rsp + 104], xmm7
+    lea rax, [rbp + 16]
+    mov [rsp + 112], rax
+    mov qword ptr [rsp + 120], 0
+    mov esi, r11d
+    mov rdx, rsp
+    mov rcx, [rbp + 8]
+    dec rcx
+    call il_host_call
+    mov rax, [rsp]
+    movq xmm0, qword ptr [rsp + 48]
+    leave
+    ret
+
+/* The same for a function that is not compiled yet: afterwards it is jumped to with its arguments. */
+    .globl il_gate_compile
+    .hidden il_gate_compile
+    .balign 16
+il_gate_compile:
+    endbr64
+    push rbp
+    mov rbp, rsp
+    sub rsp, 176
+    mov [rsp], rdi
+    mov [rsp + 8], rsi
+    mov [rsp + 16], rdx
+    mov [rsp + 24], rcx
+    mov [rsp + 32], r8
+    mov [rsp + 40], r9
+    movups [rsp + 48], xmm0
+    movups [rsp + 64], xmm1
+    movups [rsp + 80], xmm2
+    movups [rsp + 96], xmm3
+    movups [rsp + 112], xmm4
+    movups [rsp + 128], xmm5
+    movups [rsp + 144], xmm6
+    movups [rsp + 160], xmm7
+    mov esi, r11d
+    mov rdx, [rbp + 8]
+    dec rdx
+    call il_compile
+    mov r11, rax
+    mov rdi, [rsp]
+    mov rsi, [rsp + 8]
+    mov rdx, [rsp + 16]
+    mov rcx, [rsp + 24]
+    mov r8, [rsp + 32]
+    mov r9, [rsp + 40]
+    movups xmm0, [rsp + 48]
+    movups xmm1, [rsp + 64]
+    movups xmm2, [rsp + 80]
+    movups xmm3, [rsp + 96]
+    movups xmm4, [rsp + 112]
+    movups xmm5, [rsp + 128]
+    movups xmm6, [rsp + 144]
+    movups xmm7, [rsp + 160]
+    leave
+    jmp r11
+
+    .section .note.GNU-stack, "", @progbits

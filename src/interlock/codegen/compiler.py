@@ -1,0 +1,176 @@
+"""The compiler process, seen from the host: LLVM never reads a program's code in the process that runs it.
+
+Its answers are bytes of an object file which the linker distrusts and the core checks.  When it dies, hangs or outgrows its
+memory limit, that is a `CompileError` of the function it was at, and the next function gets a new process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from interlock import limits
+from interlock.artifacts import ObjectFile
+from interlock.codegen.lowering import SYMBOL
+from interlock.errors import ClosedError, CompileError
+
+if TYPE_CHECKING:
+    from interlock.target import Target
+
+HEADER: Final = struct.Struct("<II")  # what (request) or whether (reply), and the bytes that follow
+COMPILE: Final = 1
+OPTIMISE: Final = 2
+DONE: Final = 0
+# An object cannot be larger than what the core publishes, plus its tables.
+_REPLY_BYTES_MAX: Final = 64 << 20
+_MAIN: Final = Path(__file__).with_name("compiler_process.py")
+
+
+class Compiler:
+    """LLVM for one target, in a process of its own.  Thread safe: one function at a time."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        self._is_closed = False
+
+    def prestart(self) -> None:
+        """Start the process, so that it loads LLVM while the host reads the program."""
+        with self._lock:
+            self._running()
+
+    def compile(self, ir: str) -> ObjectFile:
+        """Compile LLVM IR that defines `SYMBOL`.  Raises `CompileError`."""
+        data = self._ask(COMPILE, ir.encode())
+        return ObjectFile(target=self.target, data=data, symbol=SYMBOL)
+
+    def optimise(self, ir: str) -> str:
+        """The IR after LLVM's optimiser.  Raises `CompileError`."""
+        return self._ask(OPTIMISE, ir.encode()).decode(errors="replace")
+
+    def close(self) -> None:
+        """End the process.  Idempotent."""
+        with self._lock:
+            self._is_closed = True
+            self._stop()
+
+    def _ask(self, what: int, payload: bytes) -> bytes:
+        with self._lock:
+            process = self._running()
+            until = time.monotonic() + limits.COMPILE_SECONDS_MAX
+            try:
+                _send(process, HEADER.pack(what, len(payload)) + payload, until)
+                status, length = HEADER.unpack(_receive(process, HEADER.size, until))
+                if length > _REPLY_BYTES_MAX:
+                    raise CompileError(f"the compiler process answered with {length} bytes")
+                reply = _receive(process, length, until)
+            except BaseException:
+                # Whatever it was, what the process says next belongs to this question.
+                self._stop()
+                raise
+        if status != DONE:
+            raise CompileError(f"LLVM: {reply.decode(errors='replace')}")
+        return reply
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._is_closed:
+            raise ClosedError("the compiler is closed")
+        if self._owner != os.getpid():  # a fork: the parent's process is not ours to talk to
+            self._process, self._owner = None, os.getpid()
+        if self._process is None:
+            self._process = _start(self.target)
+        return self._process
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None or self._owner != os.getpid():
+            return
+        with contextlib.suppress(OSError):
+            process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def __del__(self) -> None:
+        """An engine that was not closed leaves no process behind."""
+        with contextlib.suppress(Exception):
+            self._stop()
+
+
+def _start(target: Target) -> subprocess.Popen[bytes]:
+    # -I: neither the working directory nor the environment decides what it imports.
+    command = [
+        *(sys.executable, "-I", "-X", "frozen_modules=on", str(_MAIN)),
+        *(target.triple, target.cpu, ",".join(target.features)),
+        *(str(limits.COMPILE_MEMORY_BYTES_MAX), str(_MAIN.parents[2])),
+    ]
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            process_group=0,  # Ctrl-C is for the host
+        )
+    except OSError as error:
+        message = f"the compiler process does not start: {error}"
+        raise CompileError(message) from None
+
+
+def _wait(process: subprocess.Popen[bytes], fd: int, event: int, until: float) -> None:
+    poll = select.poll()
+    poll.register(fd, event)
+    if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        message = f"compiling took more than {limits.COMPILE_SECONDS_MAX} s (COMPILE_SECONDS_MAX)"
+        raise CompileError(message)
+
+
+def _send(process: subprocess.Popen[bytes], data: bytes, until: float) -> None:
+    assert process.stdin is not None  # noqa: S101  (a pipe was asked for)
+    fd = process.stdin.fileno()
+    os.set_blocking(fd, False)
+    view = memoryview(data)
+    while view:
+        _wait(process, fd, select.POLLOUT, until)
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            continue
+        except OSError:
+            raise _death(process) from None
+
+
+def _receive(process: subprocess.Popen[bytes], length: int, until: float) -> bytes:
+    assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
+    fd = process.stdout.fileno()
+    data = bytearray()
+    while len(data) < length:
+        _wait(process, fd, select.POLLIN, until)
+        part = os.read(fd, min(length - len(data), 1 << 20))
+        if not part:
+            raise _death(process)
+        data += part
+    return bytes(data)
+
+
+def _death(process: subprocess.Popen[bytes]) -> CompileError:
+    code = process.wait()
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+    return CompileError(
+        f"the compiler process died ({how}); it has a memory limit of "
+        f"{limits.COMPILE_MEMORY_BYTES_MAX >> 20} MiB (COMPILE_MEMORY_BYTES_MAX)"
+    )

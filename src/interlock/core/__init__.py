@@ -1,0 +1,57 @@
+"""The binding of libinterlock: code memory, calls, and the structs that lowered code reads.
+
+`library.py` has the functions of `interlock.h` through ctypes, for what is called once; `_binding` is C, for what is called
+often.  This package believes nothing about bytes: the writer process does that.
+"""
+
+from __future__ import annotations
+
+from interlock.core.code_memory import Arena, PublishedCode, open_region, validate, validate_all
+from interlock.core.execution import (
+    ExecContext,
+    MemoryBuffer,
+    forget_instance,
+    gate_addresses,
+    gate_names,
+    install_traps,
+    is_interrupted,
+    is_running,
+    make_function,
+    memory_grow,
+    memory_open,
+    register_instance,
+    set_deadline,
+    table_close,
+    table_open,
+    trap_text,
+)
+from interlock.core.raw_memory import Block, read_bytes, read_u64, write_bytes, write_u64
+
+__all__ = [
+    "Arena",
+    "Block",
+    "ExecContext",
+    "MemoryBuffer",
+    "PublishedCode",
+    "forget_instance",
+    "gate_addresses",
+    "gate_names",
+    "install_traps",
+    "is_interrupted",
+    "is_running",
+    "make_function",
+    "memory_grow",
+    "memory_open",
+    "open_region",
+    "read_bytes",
+    "read_u64",
+    "register_instance",
+    "set_deadline",
+    "table_close",
+    "table_open",
+    "trap_text",
+    "validate",
+    "validate_all",
+    "write_bytes",
+    "write_u64",
+]

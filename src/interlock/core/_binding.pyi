@@ -1,0 +1,30 @@
+"""What core/binding/binding.c offers."""
+
+from collections.abc import Buffer, Callable
+
+class MemoryBuffer:
+    """The bytes of the `il_memory` at `address`; keeps `owner` alive."""
+
+    def __new__(cls, address: int, owner: object, *args: object) -> MemoryBuffer: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def close_buffer(self) -> None: ...
+
+def make_function(
+    name: str,
+    doc: str,
+    exec_address: int,
+    funcref_address: int,
+    signature: str,
+    owner: object,
+    is_native: bool,
+    /,
+) -> Callable[..., object]: ...
+def register_instance(
+    instance: object,
+    vmctx_address: int,
+    functions: tuple[tuple[Callable[..., object], str, str] | None, ...],
+    /,
+) -> None: ...
+def forget_instance(vmctx_address: int, /) -> None: ...
+def host_entries() -> tuple[int, int]: ...
+def set_closed_error(kind: type[BaseException], /) -> None: ...

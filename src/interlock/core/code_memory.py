@@ -1,0 +1,172 @@
+"""Code memory: the region, arenas, publishing and the code validator's opinion."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+from typing import TYPE_CHECKING
+
+from interlock.artifacts import Accepted, CodeAddr, CodeOffset, Rejection
+from interlock.core import library
+from interlock.core.library import CORE, CORE_HELD, Image, Verdict, check
+from interlock.errors import ClosedError, CodeRejectedError, LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from interlock.artifacts import CodeImage
+
+
+def open_region() -> None:
+    """Open the process's region and its writer process, if they are not open.
+
+    Raises `CodeMemoryError` where this system cannot hold code sealed.
+    """
+    check(CORE.il_region_open(library.WRITER_PATH.encode()), "open the code region")
+
+
+class Arena:
+    """A share of the region with its own import table, frozen when it is opened.
+
+    `imports` maps names to absolute addresses.  Closing retires all its code.
+    """
+
+    def __init__(self, imports: Mapping[str, int], *, code_bytes_max: int) -> None:
+        self._import_indices = {name: index for index, name in enumerate(imports)}
+        table = array.array("Q", imports.values())
+        handle = ctypes.c_uint64()
+        status = CORE.il_arena_open(
+            _address(table), len(table), None, code_bytes_max, ctypes.byref(handle)
+        )
+        check(status, "open an arena of code memory")
+        self._handle: int | None = handle.value
+
+    def publish(self, image: CodeImage) -> PublishedCode:
+        """Have the writer validate and write an image.  Raises `CodeRejectedError`, and then nothing was written."""
+        if self._handle is None:
+            raise ClosedError("the arena is closed")
+        with_arrays = _Marshalled(image, self._import_indices)
+        code, address, verdict = ctypes.c_uint64(), ctypes.c_uint64(), Verdict()
+        status = CORE.il_publish(
+            self._handle,
+            ctypes.byref(with_arrays.image),
+            ctypes.byref(code),
+            ctypes.byref(address),
+            ctypes.byref(verdict),
+        )
+        if status == library.REJECTED:
+            raise CodeRejectedError(_rejection(verdict))
+        check(status, "publish code")
+        return PublishedCode(code.value, CodeAddr(address.value), image)
+
+    def close(self) -> None:
+        """Retire all code.  Idempotent."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            _end(CORE_HELD.il_arena_close(handle), "close an arena of code memory")
+
+
+class PublishedCode:
+    """Code that the core has accepted and written."""
+
+    __slots__ = ("_entries", "_handle", "base")
+
+    def __init__(self, handle: int, base: CodeAddr, image: CodeImage) -> None:
+        self._handle: int | None = handle
+        self.base = base
+        self._entries = dict(image.entries)
+
+    def address(self, entry: str) -> int:
+        """The absolute address of an entry.  Raises `KeyError`."""
+        return self.base + self._entries[entry]
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether `retire` was called."""
+        return self._handle is None
+
+    def retire(self) -> None:
+        """Poison the code; its memory is used again when no thread is inside published code.  Idempotent."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            _end(CORE_HELD.il_retire(handle), "retire code")
+
+
+def validate(image: CodeImage, imports: tuple[str, ...]) -> Accepted | Rejection:
+    """The code validator's first objection, or its yes."""
+    with_arrays = _Marshalled(image, {name: index for index, name in enumerate(imports)})
+    verdict = Verdict()
+    status = CORE.il_validate(
+        ctypes.byref(with_arrays.image), None, len(imports), ctypes.byref(verdict)
+    )
+    if status == library.REJECTED:
+        return _rejection(verdict)
+    check(status, "validate code")
+    return Accepted(instruction_bytes=len(image.code))
+
+
+def validate_all(image: CodeImage, imports: tuple[str, ...]) -> list[Rejection]:
+    """Every objection of the code validator, in the order of its checks."""
+    with_arrays = _Marshalled(image, {name: index for index, name in enumerate(imports)})
+    found: list[Rejection] = []
+    report = library.REPORT(lambda _context, verdict: found.append(_rejection(verdict.contents)))
+    count = ctypes.c_uint32()
+    status = CORE_HELD.il_validate_all(
+        ctypes.byref(with_arrays.image), None, len(imports), report, None, ctypes.byref(count)
+    )
+    if status != library.REJECTED:
+        check(status, "validate code")
+    return found
+
+
+class _Marshalled:
+    """An image as the core's struct, with the arrays that it points to."""
+
+    def __init__(self, image: CodeImage, import_indices: Mapping[str, int]) -> None:
+        # Several names may share an entry; the core wants offsets, ascending.
+        self._entries = array.array("I", sorted(set(image.entries.values())))
+        self._relocations = array.array("I")
+        for relocation in image.relocations:
+            index = import_indices.get(relocation.symbol)
+            if index is None:
+                raise LinkError(symbol=relocation.symbol, detail="is not in the import table")
+            self._relocations.extend((relocation.offset, relocation.kind, index))
+        self._jump_tables = array.array("I")
+        for table in image.jump_tables:
+            self._jump_tables.extend((table.rodata_offset, table.count))
+        self._code, self._rodata = image.code, image.rodata
+        self.image = Image(
+            arch=image.target.arch.value,
+            code_bytes=len(image.code),
+            rodata_bytes=len(image.rodata),
+            entry_count=len(self._entries),
+            relocation_count=len(image.relocations),
+            jump_table_count=len(image.jump_tables),
+            code=image.code,
+            rodata=image.rodata,
+            entries=_address(self._entries),
+            relocations=_address(self._relocations),
+            jump_tables=_address(self._jump_tables),
+        )
+
+
+def _address(values: array.array[int]) -> int | None:
+    return values.buffer_info()[0] if values else None
+
+
+def _rejection(verdict: Verdict) -> Rejection:
+    text = CORE_HELD.il_rule_text(verdict.rule)
+    return Rejection(
+        rule=verdict.rule,
+        text=text.decode() if text is not None else "unknown rule",
+        offset=CodeOffset(verdict.offset),
+        bytes_seen=bytes(verdict.bytes[: verdict.bytes_count]),
+        detail=verdict.detail.decode(errors="replace"),
+    )
+
+
+def _end(status: int, operation: str) -> None:
+    """Ending something twice, or in a fork, or after the writer's death, leaves nothing to do."""
+    writer_lost, forked = 6, 9
+    if status not in {library.STALE, writer_lost, forked}:
+        check(status, operation)

@@ -1,0 +1,137 @@
+"""Running published code: contexts, exported functions, traps, deadlines, memories and tables."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+from interlock.core.library import BINDING, CORE_HELD, Exec, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from interlock.core._binding import MemoryBuffer
+else:
+    MemoryBuffer = BINDING.MemoryBuffer
+
+__all__ = ["MemoryBuffer"]
+
+_NANOSECONDS = 1_000_000_000
+
+
+class ExecContext:
+    """One `il_exec`: the stack limit and the ways back into Python.  Freed with the object."""
+
+    def __init__(self, *, stack_bytes_max: int = 0) -> None:
+        host_call, compile_function = BINDING.host_entries()
+        self._struct = Exec(
+            host_call=host_call, compile=compile_function, stack_bytes_max=stack_bytes_max
+        )
+
+    @property
+    def address(self) -> int:
+        """Of the struct."""
+        return ctypes.addressof(self._struct)
+
+
+def gate_names() -> tuple[str, ...]:
+    """The functions of the core which lowered code may call, in import-table order."""
+    return tuple(
+        CORE_HELD.il_gate_name(index).decode() for index in range(CORE_HELD.il_gate_count())
+    )
+
+
+def gate_addresses() -> dict[str, int]:
+    """Their addresses."""
+    return {name: CORE_HELD.il_gate_addr(name.encode()) for name in gate_names()}
+
+
+def install_traps() -> None:
+    """Make the fault handlers ours, if they are not (or no longer)."""
+    check(CORE_HELD.il_traps_install(), "install fault handlers")
+
+
+def is_running() -> bool:
+    """Whether any thread, this one included, is inside published code or below it."""
+    return bool(CORE_HELD.il_is_running())
+
+
+def trap_text(kind: int) -> str:
+    """The standard's words for a trap kind."""
+    text: bytes = CORE_HELD.il_trap_text(kind)
+    return text.decode()
+
+
+def set_deadline(seconds: float | None) -> None:
+    """Interrupt this thread's guest code after some time; None cancels."""
+    nanoseconds = 0 if seconds is None else max(1, min(int(seconds * _NANOSECONDS), 1 << 62))
+    check(CORE_HELD.il_deadline_set(nanoseconds), "set a deadline")
+
+
+def is_interrupted() -> bool:
+    """Whether this thread's deadline has passed."""
+    return bool(CORE_HELD.il_is_interrupted())
+
+
+def make_function(
+    name: str,
+    doc: str,
+    exec_address: int,
+    funcref_address: int,
+    signature: str,
+    owner: object,
+    *,
+    native: bool = False,
+) -> Callable[..., object]:
+    """A builtin that calls the code of a funcref.
+
+    `signature` is ``params:results`` of the letters i (i32), I (i64), f (f32), F (f64).  `owner` is kept alive; its
+    ``make_trap(kind, pc)`` makes the exception of a trap.  Native code gets no vmctx.
+    """
+    # C strings end at the first NUL.
+    name, doc = name.replace("\0", "\\0"), doc.replace("\0", "\\0")
+    function: Callable[..., object] = BINDING.make_function(
+        name, doc, exec_address, funcref_address, signature, owner, native
+    )
+    return function
+
+
+HostFunctions = tuple[tuple["Callable[..., object]", str, str] | None, ...]
+
+
+def register_instance(instance: object, vmctx_address: int, functions: HostFunctions) -> None:
+    """Let code of this vmctx call Python; the caller keeps `instance` and `functions` alive until `forget_instance`."""
+    BINDING.register_instance(instance, vmctx_address, functions)
+
+
+def forget_instance(vmctx_address: int) -> None:
+    """Undo `register_instance`."""
+    BINDING.forget_instance(vmctx_address)
+
+
+def memory_open(address: int, minimum_bytes: int, maximum_bytes: int) -> None:
+    """Reserve a linear memory and fill the `il_memory` at an address; a `MemoryBuffer` of it closes it."""
+    check(CORE_HELD.il_memory_open(minimum_bytes, maximum_bytes, address), "reserve a memory")
+
+
+def memory_grow(address: int, delta_pages: int) -> int:
+    """The previous size in pages, or -1."""
+    if delta_pages < 0:
+        raise ValueError("a memory cannot shrink")
+    pages: int = CORE_HELD.il_memory_grow(address, min(delta_pages, 1 << 48))
+    return pages
+
+
+def table_open(address: int, minimum: int, maximum: int) -> None:
+    """Reserve a table and fill the `il_table` at an address."""
+    check(CORE_HELD.il_table_open(minimum, maximum, address), "reserve a table")
+
+
+def table_close(address: int) -> None:
+    """Free the table at an address."""
+    check(CORE_HELD.il_table_close(address), "free a table")
+
+
+def write_pointers(address: int, values: Sequence[int]) -> None:
+    """Store words from an address on."""
+    (ctypes.c_uint64 * len(values)).from_address(address)[:] = values
