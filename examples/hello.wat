@@ -1,5 +1,5 @@
 ;; hello.wat - WASI without a compiler:  interlock run examples/hello.wat
-;;             and a plain function:     interlock run examples/hello.wat --invoke add 2 3
+;;             and a plain function:     interlock run --invoke add examples/hello.wat 2 3
 (module
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)

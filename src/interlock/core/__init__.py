@@ -9,6 +9,7 @@ from __future__ import annotations
 from interlock.core.code_memory import Arena, PublishedCode, open_region, validate, validate_all
 from interlock.core.execution import (
     ExecContext,
+    HostFunctions,
     MemoryBuffer,
     forget_instance,
     gate_addresses,
@@ -24,6 +25,7 @@ from interlock.core.execution import (
     table_close,
     table_open,
     trap_text,
+    write_pointers,
 )
 from interlock.core.raw_memory import Block, read_bytes, read_u64, write_bytes, write_u64
 
@@ -31,6 +33,7 @@ __all__ = [
     "Arena",
     "Block",
     "ExecContext",
+    "HostFunctions",
     "MemoryBuffer",
     "PublishedCode",
     "forget_instance",
@@ -53,5 +56,6 @@ __all__ = [
     "validate",
     "validate_all",
     "write_bytes",
+    "write_pointers",
     "write_u64",
 ]

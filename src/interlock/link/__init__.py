@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from interlock.link.linker import link
-from interlock.link.stubs import CLOSED_ENTRY, stub_images
+from interlock.link.stubs import CLOSED, stub_images
 
-__all__ = ["CLOSED_ENTRY", "link", "stub_images"]
+__all__ = ["CLOSED", "link", "stub_images"]

@@ -24,10 +24,9 @@ _JMP: Final = 0xE9
 _INT3: Final = 0xCC
 _JMP_FIELD: Final = 11
 
-CLOSED_ENTRY: Final = "closed"
-"""The entry of the last image that traps: what a closed instance's functions become."""
 # endbr64; ud1 with trap kind 13, code was retired
-_CLOSED: Final = _ENDBR64 + bytes.fromhex("670fb9400d")
+CLOSED: Final = _ENDBR64 + bytes.fromhex("670fb9400d")
+"""Code that traps: what the functions of a closed instance become."""
 
 
 def stub_images(
@@ -35,17 +34,16 @@ def stub_images(
 ) -> Iterator[CodeImage]:
     """Images whose entries are `f<index>`, as many as the limit of entries asks for."""
     stubs = [(index, "host_call") for index in imported] + [(index, "compile") for index in defined]
-    step = limits.IMAGE_ENTRIES_MAX - 1
-    for first in range(0, max(1, len(stubs)), step):
+    step = limits.IMAGE_ENTRIES_MAX
+    for first in range(0, len(stubs), step):
         part = stubs[first : first + step]
         code = b"".join(
             _STUB.pack(_ENDBR64, _MOV_R11D, index, _JMP, 0, _INT3) for index, _ in part
         )
         entries = {f"f{index}": CodeOffset(16 * at) for at, (index, _) in enumerate(part)}
-        entries[CLOSED_ENTRY] = CodeOffset(len(code))
         yield CodeImage(
             target=target,
-            code=code + _CLOSED,
+            code=code,
             entries=entries,
             relocations=tuple(
                 Relocation(offset=CodeOffset(16 * at + _JMP_FIELD), kind=R_X86_64_PLT32, symbol=gate)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import bisect
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from interlock import bytecode, codegen, core, limits, link
+from interlock.artifacts import CodeImage, CodeOffset
 from interlock.codegen import InstanceLayout
-from interlock.errors import ClosedError, LimitExceededError, Trap, UnsupportedError
+from interlock.errors import ClosedError, Trap, UnsupportedError
 from interlock.runtime import pipeline
 from interlock.runtime.config import Config, Protection
 from interlock.target import Target, host_target
@@ -17,7 +19,6 @@ from interlock.target import Target, host_target
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from interlock.artifacts import CodeImage
     from interlock.bytecode import FuncType, ValidatedModule
     from interlock.runtime.externals import Global, Memory, Table
     from interlock.runtime.instance import Instance
@@ -44,6 +45,7 @@ class Engine:
         self._compiler: codegen.Compiler | None = None
         self._lock = threading.RLock()
         self._modules: list[Module] = []
+        self._closed_code = _closed_code()
         self._is_closed = False
 
     @property
@@ -55,6 +57,11 @@ class Engine:
     def is_closed(self) -> bool:
         """Whether `close` was called."""
         return self._is_closed
+
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        """The functions of the core which this engine's code may call."""
+        return tuple(self._gates)
 
     def compile_wasm(self, data: bytes, *, file: str = "") -> Module:
         """Decode and validate a binary module; its functions are compiled when first called.
@@ -95,7 +102,7 @@ class Engine:
         return Instance(module, imports if imports is not None else {}, wasi=wasi)
 
     def close(self) -> None:
-        """Retire all code and end the compiler process.  Idempotent."""
+        """Close all instances, retire all code and end the compiler process.  Idempotent."""
         with self._lock:
             if self._is_closed:
                 return
@@ -139,7 +146,7 @@ class Module:
         self.validated = validated
         self.file = file
         self.layout = InstanceLayout(validated)
-        self._compiler_id: int | None = None
+        self._instances: weakref.WeakSet[Instance] = weakref.WeakSet()
         self._addresses: dict[int, int] = {}
         self._stub_addresses: dict[int, int] | None = None
         self._starts: list[tuple[int, int, int]] = []  # (start, end, function index), ascending
@@ -167,16 +174,21 @@ class Module:
 
         Raises `CompileError`.
         """
+        ir = pipeline.lower_function(self.validated, self.layout, index)
         with self.engine._lock:
             self.require_open()
             return pipeline.build_function(
-                self._compiler(), self._open_in_compiler(), index, self.engine._gates
+                self.engine._compiler_process(), ir, self.engine.gate_names
             )
 
     def inspect(self, index: int, *, stage: str) -> str:
-        """LLVM IR (``llvm``, ``llvm-opt``) or LLVM's own assembly (``asm``) of one function."""
+        """LLVM IR of one function as it was lowered (``llvm``) or after LLVM's optimiser (``llvm-opt``)."""
+        ir = pipeline.lower_function(self.validated, self.layout, index)
+        if stage == "llvm":
+            return ir
         with self.engine._lock:
-            return self._compiler().dump(self._open_in_compiler(), index, stage)
+            self.require_open()
+            return self.engine._compiler_process().optimise(ir)
 
     def publish(self, index: int, image: CodeImage) -> int:
         """Have the core validate and write a function's image; its address.
@@ -224,29 +236,20 @@ class Module:
             raise ClosedError("the module is closed")
 
     def close(self) -> None:
-        """Retire the module's code.  Idempotent; instances of it must not run any more."""
+        """Close the module's instances and retire its code.  Idempotent."""
         with self.engine._lock:
             if self._is_closed:
                 return
             self._is_closed = True
             if self in self.engine._modules:
                 self.engine._modules.remove(self)
-            if self._compiler_id is not None:
-                self._compiler().close_module(self._compiler_id)
+            for instance in list(self._instances):
+                instance.close()
             for code in self._codes:
                 code.retire()
             self._codes.clear()
             self._addresses.clear()
             self._stub_addresses = None
-
-    def _compiler(self) -> codegen.Compiler:
-        compiler = self.engine._compiler
-        return compiler if compiler is not None else self.engine._compiler_process()
-
-    def _open_in_compiler(self) -> int:
-        if self._compiler_id is None:
-            self._compiler_id = self._compiler().open_module(self.validated)
-        return self._compiler_id
 
     def _publish_stubs(self) -> dict[int, int]:
         imported = range(self.validated.imported_function_count)
@@ -269,18 +272,23 @@ def type_id(func_type: FuncType) -> int:
         return _type_ids.setdefault(func_type, len(_type_ids) + 1)
 
 
-def check_memory_minimum(pages: int, config: Config) -> None:
-    """Refuse a memory whose minimum passes the engine's limit."""
-    size = pages * limits.WASM_PAGE_BYTES
-    if size > config.memory_bytes_max:
-        raise LimitExceededError(
-            limit="memory_bytes_max", value=size, maximum=config.memory_bytes_max
-        )
-
-
 def make_trap(kind: int, function: str) -> Trap:
     """The exception for a trap kind of the core."""
     return Trap(core.trap_text(kind), code=kind, function=function)
+
+
+_closed_codes: list[int] = []
+
+
+def _closed_code() -> int:
+    """The address that functions of closed instances have: code which traps, and which is never retired."""
+    if not _closed_codes:
+        image = CodeImage(
+            target=_require_host_target(), code=link.CLOSED, entries={"closed": CodeOffset(0)}
+        )
+        arena = core.Arena({}, code_bytes_max=limits.SLOT_GRAIN_BYTES)
+        _closed_codes.append(arena.publish(image).address("closed"))
+    return _closed_codes[0]
 
 
 def _require_host_target() -> Target:

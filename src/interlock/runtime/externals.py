@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from interlock import core, limits
 from interlock.bytecode import FuncType, GlobalType, Limits, MemoryType, TableType, ValType
 from interlock.errors import ClosedError
+from interlock.runtime.idle import when_idle
 
 if TYPE_CHECKING:
     from interlock.runtime.instance import Instance
@@ -38,6 +39,7 @@ class ExportedFunction:
 
     type: FuncType
     funcref_address: int
+    owner: Instance
 
 
 _exported: weakref.WeakKeyDictionary[Callable[..., object], ExportedFunction] = (
@@ -67,15 +69,22 @@ class Memory(core.MemoryBuffer):
     type: MemoryType
     owner: Instance
 
-    def __new__(cls, address: int, owner: Instance, memory_type: MemoryType) -> Memory:
+    def __init__(self, address: int, owner: Instance, memory_type: MemoryType) -> None:
         """Wrap the `il_memory` at this address; `owner` is kept alive."""
-        memory = super().__new__(cls, address, owner)
-        memory.type = memory_type
-        memory.owner = owner
-        memory._address = address
-        return memory
+        self.type = memory_type
+        self.owner = owner
+        self._address = address
+        self._user_count = 1
 
-    _address: int
+    def retain(self) -> None:
+        """Note one more instance whose code uses it."""
+        self._user_count += 1
+
+    def release(self) -> None:
+        """Free it when no instance uses it and no view of it is left; reading it raises `ClosedError` then."""
+        self._user_count -= 1
+        if self._user_count == 0:
+            when_idle(self.close_buffer)
 
     @property
     def address(self) -> int:
@@ -112,8 +121,8 @@ class Memory(core.MemoryBuffer):
 
     def grow(self, delta_pages: int) -> int:
         """Grow by pages of 64 KiB; the previous size in pages, or -1 when it cannot grow."""
-        if self.owner.is_closed:
-            raise ClosedError("the instance is closed")
+        if self._user_count == 0:
+            raise ClosedError("the memory is closed")
         return core.memory_grow(self._address, delta_pages)
 
     def __len__(self) -> int:
@@ -134,11 +143,22 @@ class Table:
         self.address = address
         self.owner = owner
         self.type = table_type
+        self._user_count = 1
+
+    def retain(self) -> None:
+        """Note one more instance whose code uses it."""
+        self._user_count += 1
+
+    def release(self) -> None:
+        """Free it when no instance uses it."""
+        self._user_count -= 1
+        if self._user_count == 0:
+            when_idle(lambda: core.table_close(self.address))
 
     def __len__(self) -> int:
         """Current number of elements."""
-        if self.owner.is_closed:
-            raise ClosedError("the instance is closed")
+        if self._user_count == 0:
+            raise ClosedError("the table is closed")
         return core.read_u64(self.address + 8)
 
     @property
@@ -168,7 +188,6 @@ class Global:
     @property
     def value(self) -> int | float:
         """The current value."""
-        self._require_open()
         value: int | float = struct.unpack(self._format, core.read_bytes(self.address, 8))[0]
         return value
 
@@ -187,7 +206,6 @@ class Global:
         return layout
 
     def _write(self, value: float) -> None:
-        self._require_open()
         try:
             data = struct.pack(self._format, value)
         except struct.error as error:
@@ -195,6 +213,3 @@ class Global:
             raise OverflowError(message) from error
         core.write_bytes(self.address, data)
 
-    def _require_open(self) -> None:
-        if self.owner is not None and self.owner.is_closed:
-            raise ClosedError("the instance is closed")

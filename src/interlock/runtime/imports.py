@@ -5,10 +5,11 @@ The words of the errors are the testsuite's: `unknown import`, `incompatible imp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from interlock import core
 from interlock.bytecode import FuncType, GlobalType, MemoryType, TableType
 from interlock.errors import WasmUnlinkableError
 from interlock.runtime.externals import Global, Memory, Table, exported_function
@@ -16,6 +17,7 @@ from interlock.runtime.externals import Global, Memory, Table, exported_function
 if TYPE_CHECKING:
     from interlock.bytecode import Import, Limits, ValidatedModule
     from interlock.runtime.engine import Extern, Imports
+    from interlock.runtime.instance import Instance
     from interlock.runtime.wasi import Wasi
 
 WASI_MODULE = "wasi_snapshot_preview1"
@@ -35,7 +37,7 @@ class ImportedFunction:
     """A function exported by another instance: its funcref is used as it is."""
 
     funcref_address: int
-    owner: object
+    owner: Instance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,12 @@ class ResolvedImports:
     memories: tuple[Memory, ...]
     globals: tuple[Global, ...]
 
+    def owners(self) -> list[Instance]:
+        """The other instances that something comes from."""
+        items = (*self.functions, *self.tables, *self.memories, *self.globals)
+        found = (getattr(item, "owner", None) for item in items)
+        return [owner for owner in found if owner is not None]
+
 
 def resolve_imports(
     module: ValidatedModule, imports: Imports, *, wasi: Wasi | None, memory: Callable[[], Memory]
@@ -56,7 +64,9 @@ def resolve_imports(
     tables: list[Table] = []
     memories: list[Memory] = []
     cells: list[Global] = []
-    wasi_functions = wasi.imports(memory) if wasi is not None else {}
+    wasi_functions: Mapping[str, Extern] = {}
+    if wasi is not None:
+        wasi_functions = wasi.imports(memory, is_interrupted=core.is_interrupted)
     for wanted in module.module.imports:
         value = _find(wanted, imports, wasi_functions)
         match module.import_type(wanted):
@@ -76,7 +86,7 @@ def resolve_imports(
     )
 
 
-def _find(wanted: Import, imports: Imports, wasi_functions: dict[str, Extern]) -> Extern:
+def _find(wanted: Import, imports: Imports, wasi_functions: Mapping[str, Extern]) -> Extern:
     fields = imports.get(wanted.module)
     if fields is not None and wanted.name in fields:
         return fields[wanted.name]
@@ -101,7 +111,9 @@ def _function(
     if exported is not None:
         if exported.type != func_type:
             raise _refuse(wanted, f"the module wants {func_type}, the export is {exported.type}")
-        return ImportedFunction(funcref_address=exported.funcref_address, owner=value)
+        return ImportedFunction(
+            funcref_address=exported.funcref_address, owner=exported.owner
+        )
     if not callable(value) or isinstance(value, Memory | Table | Global):
         raise _refuse(wanted, f"the module wants a function {func_type}")
     return HostFunction(call=value, type=func_type, name=f"{wanted.module}.{wanted.name}")

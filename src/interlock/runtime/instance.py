@@ -1,22 +1,44 @@
-"""Instance: one vmctx block, initialised as the standard's section "Instantiation" says, and its exports."""
+"""Instance: one vmctx block, initialised as the standard's section "Instantiation" says, and its exports.
+
+What another instance may still reach stays: memories and tables live until their last user is closed, and vmctx blocks as
+long as any instance that was linked with theirs.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from interlock import bytecode, core, limits
-from interlock.errors import ClosedError, ExitError, InternalError, LimitExceededError, Trap
+from interlock.errors import (
+    ClosedError,
+    ExitError,
+    InternalError,
+    LimitExceededError,
+    UnsupportedError,
+)
 from interlock.runtime import engine as engines
-from interlock.runtime.externals import Global, Memory, Table, signature_text
+from interlock.runtime.externals import (
+    ExportedFunction,
+    Global,
+    Memory,
+    Table,
+    remember_function,
+    signature_text,
+)
+from interlock.runtime.idle import run_waiting, when_idle
 from interlock.runtime.imports import HostFunction, ImportedFunction, resolve_imports
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from interlock.bytecode import ConstExpr
+    from interlock.bytecode import ConstExpr, FuncType, MemoryType, TableType
+    from interlock.bytecode import Export as DeclaredExport
     from interlock.runtime.engine import Imports, Module
+    from interlock.runtime.imports import ResolvedImports
     from interlock.runtime.wasi import Wasi
 
     Export = Callable[..., object] | Memory | Table | Global
@@ -73,20 +95,25 @@ class Instance:
         self.module = module
         self.engine = module.engine
         self._is_closed = False
-        self._wasi = wasi
         self._layout = module.layout
+        self._memories: list[Memory] = []
+        self._tables: list[Table] = []
+        self._globals: list[Global] = []
+        self._segments: list[core.Block] = []
+        self._owners: list[Instance] = []
+        self._linked: dict[int, object] = {}  # instances that import from this one; closed ones leave their block
+        self._wasi: Wasi | None = None
+        run_waiting()
         self._vmctx = core.Block(self._layout.size)
-        self._keep: list[object] = []
-        self._closers: list[Callable[[], None]] = []
-        resolved = resolve_imports(module.validated, imports, wasi=wasi, memory=self._wasi_memory)
         try:
+            resolved = resolve_imports(
+                module.validated, imports, wasi=wasi, memory=self._wasi_memory
+            )
+            self._wasi = wasi
             self._initialise(resolved)
-        except BaseException:
-            self.close()
-            raise
-        self.exports = Exports(self)
-        try:
-            self._run_segments_and_start()
+            self.exports = Exports(self)
+            self._run_segments()
+            self._run_start()
         except BaseException:
             self.close()
             raise
@@ -112,26 +139,37 @@ class Instance:
     def deadline(self, seconds: float) -> Iterator[None]:
         """Within the block, calls on this thread that run longer end with `Trap` of kind ``interrupted``.
 
-        The instance is closed for good when that happens: its memory may be half changed.
+        The instance is closed for good when that happens: its memory may be half changed.  Of nested deadlines the
+        earliest counts.
         """
         self._require_open()
-        core.set_deadline(self.engine._exec, seconds)
+        outer: float | None = getattr(_deadlines, "end", None)
+        end = time.monotonic() + seconds
+        _set_deadline(end if outer is None else min(end, outer))
         try:
             yield
         finally:
-            core.set_deadline(self.engine._exec, None)
+            _set_deadline(outer)
 
     def close(self) -> None:
-        """Free memories and tables; idempotent.  Exports called afterwards raise `ClosedError`."""
+        """Free memories and tables; idempotent.  Exports called afterwards raise `ClosedError`.
+
+        What other instances import from this one stays for them; its functions trap.
+        """
         if self._is_closed:
             return
         self._is_closed = True
         for index in self.module.defined_function_indices:
-            self._vmctx.write_u64(self._layout.function(index), 0)
-        core.forget_instance(self._vmctx.address)
-        for closer in reversed(self._closers):
-            closer()
-        self._closers.clear()
+            at = self._layout.function(index)
+            self._vmctx.write_u64(at, self.engine._closed_code)
+            self._vmctx.write_u64(at + 8, 0)
+        # A host function may be closing its caller, which then returns into code that looks at all this.
+        kept = (self._vmctx, self._host_functions, self._host_funcrefs)
+        when_idle(lambda: core.forget_instance(kept[0].address))
+        for item in (*self._memories, *self._tables):
+            item.release()
+        for owner in self._owners:
+            owner._linked[id(self)] = kept
         if self._wasi is not None:
             self._wasi.close()
 
@@ -153,6 +191,11 @@ class Instance:
         """Close it."""
         self.close()
 
+    def __del__(self) -> None:
+        """An instance that was not closed leaves no memory behind."""
+        with contextlib.suppress(Exception):
+            self.close()
+
     # -- what the binding calls -----------------------------------------------------------------------------------------
 
     def make_trap(self, kind: int, pc: int) -> Exception:
@@ -161,39 +204,46 @@ class Instance:
         name = self.module.function_name(index) if index is not None else ""
         if kind == _TRAP_INTERRUPTED:
             self.close()
-        return Trap(core.trap_text(kind), code=kind, function=name)
+        return engines.make_trap(kind, name)
 
     def compile_function(self, index: int) -> int:
         """Make a defined function runnable and point its funcref at it."""
+        self._require_open()
         address = self.module.address(index)
         self._vmctx.write_u64(self._layout.function(index), address)
         return address
 
     # -- initialisation -------------------------------------------------------------------------------------------------
 
+    _host_functions: core.HostFunctions = ()
+    _host_funcrefs: core.Block | None = None
+
     def _initialise(self, resolved: ResolvedImports) -> None:
         """Fill vmctx: imports first, then definitions, as the index spaces are ordered."""
         module, layout, block = self.module.validated.module, self._layout, self._vmctx
+        self.module._instances.add(self)
         block.write_u64(0, self.engine._exec.address)
-        self._memories = list(resolved.memories)
-        self._tables = list(resolved.tables)
-        self._globals = list(resolved.globals)
-        self._functions = list(resolved.functions)
-        core.register_instance(
-            self,
-            block.address,
-            [
-                (f.call, signature_text(f.type), f.name) if isinstance(f, HostFunction) else None
-                for f in resolved.functions
-            ],
+        self._host_functions = tuple(
+            (f.call, _python_signature(f.type, f.name), f.name)
+            if isinstance(f, HostFunction)
+            else None
+            for f in resolved.functions
         )
-        self._closers.append(lambda: core.forget_instance(block.address))
+        core.register_instance(self, block.address, self._host_functions)
+        for owner in resolved.owners():
+            owner._linked[id(self)] = self
+            self._owners.append(owner)
         for index, memory in enumerate(resolved.memories):
             block.write_u64(layout.memory(index), memory.address)
+            memory.retain()
+            self._memories.append(memory)
         for index, table in enumerate(resolved.tables):
             block.write_u64(layout.table(index), table.address)
+            table.retain()
+            self._tables.append(table)
         for index, cell in enumerate(resolved.globals):
             block.write_u64(layout.global_(index), cell.address)
+            self._globals.append(cell)
         for index, func_type in enumerate(module.types):
             block.write_u64(layout.type_id(index), engines.type_id(func_type))
         self._initialise_functions(resolved)
@@ -209,16 +259,15 @@ class Instance:
 
     def _initialise_functions(self, resolved: ResolvedImports) -> None:
         validated, layout, block = self.module.validated, self._layout, self._vmctx
-        self._host_funcrefs = core.Block(24 * max(1, len(resolved.functions)))
+        funcrefs = self._host_funcrefs = core.Block(24 * max(1, len(resolved.functions)))
         for index, function in enumerate(resolved.functions):
             if isinstance(function, ImportedFunction):
                 block.write_u64(layout.function(index), function.funcref_address)
                 continue
-            address = self._host_funcrefs.address + 24 * index
-            block.write_u64(layout.function(index), address)
-            self._host_funcrefs.write_u64(24 * index, self.module.stub_address(index))
-            self._host_funcrefs.write_u64(24 * index + 8, block.address)
-            self._host_funcrefs.write_u64(24 * index + 16, engines.type_id(function.type))
+            block.write_u64(layout.function(index), funcrefs.address + 24 * index)
+            funcrefs.write_u64(24 * index, self.module.stub_address(index))
+            funcrefs.write_u64(24 * index + 8, block.address)
+            funcrefs.write_u64(24 * index + 16, engines.type_id(function.type))
         for index in self.module.defined_function_indices:
             at = layout.function(index)
             block.write_u64(at, self.module.current_address(index))
@@ -233,12 +282,11 @@ class Instance:
                 limit="memory_bytes_max", value=minimum, maximum=config.memory_bytes_max
             )
         declared = memory_type.limits.maximum
-        pages = declared if declared is not None else limits.WASM_MEMORY_PAGES_MAX
+        pages = limits.WASM_MEMORY_PAGES_MAX if declared is None else declared
+        pages = min(pages, config.memory_bytes_max // limits.WASM_PAGE_BYTES)
         address = self._vmctx.address + self._layout.memory(len(self._memories))
-        maximum = min(pages * limits.WASM_PAGE_BYTES, config.memory_bytes_max)
-        core.memory_open(address, minimum, maximum)
+        core.memory_open(address, minimum, pages * limits.WASM_PAGE_BYTES)
         self._memories.append(Memory(address, self, memory_type))
-        self._closers.append(lambda: core.memory_close(address))
 
     def _open_table(self, table_type: TableType) -> None:
         config = self.engine.config
@@ -255,7 +303,6 @@ class Instance:
             address, table_type.limits.minimum, min(maximum, config.table_elements_max)
         )
         self._tables.append(Table(address, self, table_type))
-        self._closers.append(lambda: core.table_close(address))
 
     def _funcref(self, index: int) -> int:
         """The address of a function's funcref: one load for imports, inside vmctx for definitions."""
@@ -277,18 +324,19 @@ class Instance:
                 return 0
         raise InternalError(stage="instantiate", detail=f"constant expression {expression!r}")
 
-    def _run_segments_and_start(self) -> None:
-        """Active segments in order, each dropped after use; then the start function."""
-        module, layout, block = self.module.validated.module, self._layout, self._vmctx
+    def _run_segments(self) -> None:
+        """Active segments in order, each dropped after use; passive ones are kept for their instructions."""
+        module, layout = self.module.validated.module, self._layout
         for index, elem in enumerate(module.elems):
+            if elem.mode is bytecode.SegmentMode.DECLARATIVE:
+                continue
             refs = [self._evaluate(item) for item in elem.items]
             if elem.mode is bytecode.SegmentMode.ACTIVE:
                 offset = self._evaluate(elem.offset) & 0xFFFFFFFF
                 self._fill_table(self._tables[elem.table_index], offset, refs)
-            elif elem.mode is bytecode.SegmentMode.PASSIVE and refs:
+            elif refs:
                 stored = core.Block(8 * len(refs))
-                for at, ref in enumerate(refs):
-                    stored.write_u64(8 * at, ref)
+                core.write_pointers(stored.address, refs)
                 self._keep_segment(layout.elem_segment(index), stored, len(refs))
         for index, data in enumerate(module.datas):
             if data.mode is bytecode.SegmentMode.ACTIVE:
@@ -301,21 +349,21 @@ class Instance:
                 stored = core.Block(len(data.data))
                 core.write_bytes(stored.address, data.data)
                 self._keep_segment(layout.data_segment(index), stored, len(data.data))
-        if module.start is not None:
-            self._make_function(module.start, "start")()
-        del block
+
+    def _run_start(self) -> None:
+        start = self.module.validated.module.start
+        if start is not None:
+            self._make_function(start, self.module.function_name(start))()
 
     def _keep_segment(self, at: int, stored: core.Block, length: int) -> None:
-        self._keep.append(stored)
+        self._segments.append(stored)
         self._vmctx.write_u64(at, stored.address)
         self._vmctx.write_u64(at + 8, length)
 
     def _fill_table(self, table: Table, offset: int, refs: list[int]) -> None:
         if offset + len(refs) > len(table):
             raise engines.make_trap(_TRAP_TABLE_OUT_OF_BOUNDS, "")
-        elements = core.read_u64(table.address)
-        for at, ref in enumerate(refs):
-            core.write_u64(elements + 8 * (offset + at), ref)
+        core.write_pointers(core.read_u64(table.address) + 8 * offset, refs)
 
     # -- exports --------------------------------------------------------------------------------------------------------
 
@@ -330,7 +378,6 @@ class Instance:
                 return self._tables[export.index]
             case bytecode.ExternKind.GLOBAL:
                 return self._globals[export.index]
-        raise UnsupportedError(f"exports of kind {export.kind.name.lower()}")
 
     def _make_function(self, index: int, name: str) -> Callable[..., object]:
         func_type = self.module.validated.func_type(index)
@@ -340,10 +387,12 @@ class Instance:
             f"{name}{func_type}",
             self.engine._exec.address,
             funcref,
-            signature_text(func_type),
+            _python_signature(func_type, name),
             self,
         )
-        remember_function(function, ExportedFunction(type=func_type, funcref_address=funcref))
+        remember_function(
+            function, ExportedFunction(type=func_type, funcref_address=funcref, owner=self)
+        )
         return function
 
     def _wasi_memory(self) -> Memory:
@@ -355,3 +404,18 @@ class Instance:
     def _require_open(self) -> None:
         if self._is_closed:
             raise ClosedError("the instance is closed")
+
+
+_deadlines = threading.local()
+
+
+def _set_deadline(end: float | None) -> None:
+    """Let this thread's guest code be interrupted at a time of the monotonic clock; None: not at all."""
+    _deadlines.end = end
+    core.set_deadline(None if end is None else end - time.monotonic())
+
+
+def _python_signature(func_type: FuncType, name: str) -> str:
+    if any(kind.is_ref for kind in (*func_type.params, *func_type.results)):
+        raise UnsupportedError(f"references at the border to Python (function {name} {func_type})")
+    return signature_text(func_type)

@@ -1,6 +1,6 @@
 """The order of the stages, and the only file that knows it.
 
-    bytes or text → bytecode.Module → ValidatedModule → [compiler process: LLVM] ObjectFile → link → CodeImage → core
+    bytes or text → bytecode.Module → ValidatedModule → LLVM IR → [compiler process] ObjectFile → link → CodeImage → core
 
 Stages do not import each other; each takes the value of the one before.
 """
@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interlock import bytecode, link
+from interlock import bytecode, codegen, link
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from interlock.artifacts import CodeImage
     from interlock.bytecode import ValidatedModule
-    from interlock.codegen import Compiler
 
 
 def read_wasm(data: bytes, *, file: str = "") -> ValidatedModule:
@@ -29,8 +28,13 @@ def read_wat(text: str, *, file: str = "") -> ValidatedModule:
     return bytecode.validate(bytecode.parse_wat(text, file=file))
 
 
-def build_function(
-    compiler: Compiler, module_id: int, func_index: int, imports: Collection[str]
-) -> CodeImage:
-    """Compile one function in the compiler process and link it here."""
-    return link.link(compiler.compile_function(module_id, func_index), imports)
+def lower_function(
+    module: ValidatedModule, layout: codegen.InstanceLayout, func_index: int
+) -> str:
+    """LLVM IR of one defined function."""
+    return codegen.lower(module, layout, func_index)
+
+
+def build_function(compiler: codegen.Compiler, ir: str, imports: Collection[str]) -> CodeImage:
+    """Compile LLVM IR in the compiler process and link the object here."""
+    return link.link(compiler.compile(ir), imports)

@@ -115,6 +115,7 @@ class PublishedCode:
         letters = parse_signature(signature)
         funcref = core.Block(24)
         funcref.write_u64(0, self._published.address(entry))
+        funcref.write_u64(8, 1)  # not closed
         self._funcrefs.append(funcref)
         name = f"{entry}: {signature}"
         return core.make_function(
@@ -130,7 +131,7 @@ class PublishedCode:
     def retire(self) -> None:
         """Poison the code and free its memory for reuse.  Idempotent; its functions raise `ClosedError` afterwards."""
         for funcref in self._funcrefs:
-            funcref.write_u64(0, 0)
+            funcref.write_u64(8, 0)
         self._published.retire()
 
     def _require_live(self) -> None:
