@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         validate_image_all,
     )
     from interlock.runtime.instance import Instance
-    from interlock.runtime.program import CompiledModule, PublishedModule, compile, load, write
+    from interlock.runtime.program import CompiledModule, PublishedModule, compile, load, write  # noqa: A004  (the article's word)
     from interlock.runtime.region import PublishedCode, Region
     from interlock.runtime.wasi import Wasi
     from interlock.target import Target

@@ -6,11 +6,13 @@ A type proves that a check was made: a `ValidatedModule` (bytecode package) only
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
-from interlock.target import Target
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from interlock.target import Target
 
 CodeOffset = NewType("CodeOffset", int)  # bytes from the start of an image's code
 CodeAddr = NewType("CodeAddr", int)  # absolute; only the core's binding and fault reports hold one
@@ -82,4 +84,6 @@ class Rejection:
     def __str__(self) -> str:
         """`V012 at 0x4 (0f 05): the instruction calls the system`."""
         detail = f" ({self.detail})" if self.detail else ""
-        return f"{self.rule_id} at {self.offset:#x} [{self.bytes_seen.hex(' ')}]: {self.text}{detail}"
+        return (
+            f"{self.rule_id} at {self.offset:#x} [{self.bytes_seen.hex(' ')}]: {self.text}{detail}"
+        )

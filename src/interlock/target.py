@@ -35,7 +35,9 @@ class Target:
     def triple(self) -> str:
         """LLVM's target triple."""
         arch = {Arch.X86_64: "x86_64", Arch.AARCH64: "aarch64"}[self.arch]
-        return f"{arch}-unknown-linux-gnu" if self.system is System.LINUX else f"{arch}-apple-macosx"
+        return (
+            f"{arch}-unknown-linux-gnu" if self.system is System.LINUX else f"{arch}-apple-macosx"
+        )
 
     def __str__(self) -> str:
         """As on the command line: `x86_64-linux`."""

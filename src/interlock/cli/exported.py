@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def names(instance: interlock.Instance) -> str:
     """The exported functions, for a message."""
-    return ", ".join(name for name in instance.exports if callable(instance.exports[name])) or "-"
+    declared = instance.module.validated.module.exports
+    return ", ".join(each.name for each in declared if each.kind.name == "FUNC") or "-"
 
 
 def call(instance: interlock.Instance, name: str, texts: list[str], *, is_json: bool) -> int:

@@ -72,8 +72,6 @@ class Compiler:
             try:
                 _send(process, HEADER.pack(what, len(payload)) + payload, until)
                 status, length = HEADER.unpack(_receive(process, HEADER.size, until))
-                if length > _REPLY_BYTES_MAX:
-                    raise CompileError(f"the compiler process answered with {length} bytes")
                 reply = _receive(process, length, until)
             except BaseException:
                 # Whatever it was, what the process says next belongs to this question.
@@ -131,7 +129,7 @@ def _start(target: Target) -> subprocess.Popen[bytes]:
         raise CompileError(message) from None
 
 
-def _wait(process: subprocess.Popen[bytes], fd: int, event: int, until: float) -> None:
+def _wait(fd: int, event: int, until: float) -> None:
     poll = select.poll()
     poll.register(fd, event)
     if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
@@ -145,7 +143,7 @@ def _send(process: subprocess.Popen[bytes], data: bytes, until: float) -> None:
     os.set_blocking(fd, False)
     view = memoryview(data)
     while view:
-        _wait(process, fd, select.POLLOUT, until)
+        _wait(fd, select.POLLOUT, until)
         try:
             view = view[os.write(fd, view) :]
         except BlockingIOError:
@@ -158,8 +156,10 @@ def _receive(process: subprocess.Popen[bytes], length: int, until: float) -> byt
     assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
     fd = process.stdout.fileno()
     data = bytearray()
+    if length > _REPLY_BYTES_MAX:
+        raise CompileError(f"the compiler process answered with {length} bytes")
     while len(data) < length:
-        _wait(process, fd, select.POLLIN, until)
+        _wait(fd, select.POLLIN, until)
         part = os.read(fd, min(length - len(data), 1 << 20))
         if not part:
             raise _death(process)

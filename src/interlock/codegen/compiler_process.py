@@ -8,6 +8,11 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from typing import Any, Final
+
+# Text of IR above which LLVM's whole pipeline takes seconds: such functions are interpreters and generated tables, whose
+# speed it hardly changes (benchmarks/RESULTS.md).
+QUICK_IR_CHARACTERS: Final = 100_000
 
 
 def main() -> None:
@@ -42,13 +47,14 @@ class _Llvm:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         self._triple = triple
-        self._machine = llvm.Target.from_triple(triple).create_target_machine(
-            cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small"
-        )
+        target = llvm.Target.from_triple(triple)
+        options = {"cpu": cpu, "features": features, "reloc": "pic", "codemodel": "small"}
+        self._machine = target.create_target_machine(opt=2, **options)
+        self._quick_machine = target.create_target_machine(opt=1, **options)
         self._layout = str(self._machine.target_data)
 
-    def optimise(self, ir: str) -> object:
-        """A module, verified and optimised."""
+    def optimise(self, ir: str) -> tuple[Any, Any]:
+        """A module, verified and optimised, and the machine that shall emit it."""
         llvm = self._llvm
         module = llvm.parse_assembly(ir)
         module.triple = self._triple
@@ -57,16 +63,23 @@ class _Llvm:
         # A builder caches analyses of the module it ran on: one for each.
         options = llvm.create_pipeline_tuning_options(speed_level=2)
         builder = llvm.create_pass_builder(self._machine, options)
-        builder.getModulePassManager().run(module, builder)
-        return module
+        if len(ir) <= QUICK_IR_CHARACTERS:
+            builder.getModulePassManager().run(module, builder)
+            return module, self._machine
+        passes = llvm.create_new_function_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.run(module.get_function("f"), builder)  # lowering.SYMBOL
+        return module, self._quick_machine
 
     def answer(self, what: int, ir: str) -> bytes:
         """An object file, or optimised IR as text."""
         from interlock.codegen.compiler import COMPILE
 
-        module = self.optimise(ir)
+        module, machine = self.optimise(ir)
         if what == COMPILE:
-            data: bytes = self._machine.emit_object(module)
+            data: bytes = machine.emit_object(module)
             return data
         return str(module).encode()
 

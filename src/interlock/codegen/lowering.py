@@ -74,9 +74,7 @@ _TRUNCATIONS: Final = {
     "i64.trunc_f64_u": ("double", "i64", "fptoui", -1.0, 18446744073709551616.0),
 }
 
-_CONTROL: Final = {
-    BY_NAME[name].code: name for name in ("block", "loop", "if", "else", "end")
-}
+_CONTROL: Final = {BY_NAME[name].code: name for name in ("block", "loop", "if", "else", "end")}
 
 
 def lower(module: ValidatedModule, layout: InstanceLayout, func_index: int) -> str:
@@ -152,9 +150,9 @@ class _FunctionLowering:
             elif unreached and control == "end":
                 unreached -= 1
             elif not unreached and control == "else":
-                is_reached = self._begin_else()
+                is_reached = self.begin_else()
             elif not unreached and control == "end":
-                is_reached = self._end(is_reached=False)
+                is_reached = self.end(is_reached=False)
         if self.frames:
             raise InternalError(stage="lowering", detail="blocks are left open")
         return self._assemble()
@@ -304,9 +302,7 @@ class _FunctionLowering:
     # -- control -----------------------------------------------------------------------------------------------------------
 
     def open_frame(self, types: FuncType, *, is_loop: bool) -> _Frame:
-        frame = _Frame(
-            self.label(), types, len(self.stack) - len(types.params), is_loop=is_loop
-        )
+        frame = _Frame(self.label(), types, len(self.stack) - len(types.params), is_loop=is_loop)
         self.frames.append(frame)
         return frame
 
@@ -321,7 +317,7 @@ class _FunctionLowering:
         meeting = ", ".join(f"[ {values[index]}, %{label} ]" for label, values in edges)
         return f"phi {ir_type} {meeting}"
 
-    def _begin_else(self) -> bool:
+    def begin_else(self) -> bool:
         frame = self.frames[-1]
         if frame.else_label is None:
             raise InternalError(stage="lowering", detail="else without if")
@@ -335,7 +331,7 @@ class _FunctionLowering:
     def _truncate(self, height: int) -> None:
         del self.stack[height:], self.types[height:]
 
-    def _end(self, *, is_reached: bool) -> bool:
+    def end(self, *, is_reached: bool) -> bool:
         """Close the innermost frame; whether the code behind it can be reached."""
         frame = self.frames[-1]
         results = frame.result_types
@@ -434,6 +430,7 @@ def _zero(ir_type: str) -> str:
 
 # ---- One function an instruction: (lowering, opcode code, immediate) → False when the code behind it cannot be reached --------
 
+
 def _nop(_lowering: _FunctionLowering, _code: int, _immediate: Immediate) -> None:
     return
 
@@ -469,11 +466,11 @@ def _if(to: _FunctionLowering, _code: int, immediate: Immediate) -> None:
 
 def _else(to: _FunctionLowering, _code: int, _immediate: Immediate) -> bool:
     to.line(f"br label %{to.branch(0)}")
-    return to._begin_else()
+    return to.begin_else()
 
 
 def _end(to: _FunctionLowering, _code: int, _immediate: Immediate) -> bool:
-    return to._end(is_reached=True)
+    return to.end(is_reached=True)
 
 
 def _br(to: _FunctionLowering, _code: int, immediate: Immediate) -> bool:
@@ -732,7 +729,9 @@ def _divide(to: _FunctionLowering, code: int, _immediate: Immediate) -> None:
         is_lowest = to.value(f"icmp eq {ir_type} {dividend}, {lowest}")
         is_minus_one = to.value(f"icmp eq {ir_type} {divisor}, -1")
         to.trap_if(to.value(f"and i1 {is_lowest}, {is_minus_one}"), INTEGER_OVERFLOW)
-    elif operation == "srem":  # by -1 the result is 0; the instruction would fault for the lowest number
+    elif (
+        operation == "srem"
+    ):  # by -1 the result is 0; the instruction would fault for the lowest number
         is_minus_one = to.value(f"icmp eq {ir_type} {divisor}, -1")
         divisor = to.value(f"select i1 {is_minus_one}, {ir_type} 1, {ir_type} {divisor}")
     to.push(to.value(f"{operation} {ir_type} {dividend}, {divisor}"), ir_type)

@@ -1,11 +1,11 @@
-"""What core/binding/binding.c offers."""
+# What core/binding/binding.c offers.
 
-from collections.abc import Buffer, Callable
+from collections.abc import Callable
+from typing import Self
 
 class MemoryBuffer:
-    """The bytes of the `il_memory` at `address`; keeps `owner` alive."""
-
-    def __new__(cls, address: int, owner: object, *args: object) -> MemoryBuffer: ...
+    # The bytes of the `il_memory` at an address; keeps the owner alive.
+    def __new__(cls, address: int, owner: object, *args: object) -> Self: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def close_buffer(self) -> None: ...
 

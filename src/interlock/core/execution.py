@@ -134,4 +134,4 @@ def table_close(address: int) -> None:
 
 def write_pointers(address: int, values: Sequence[int]) -> None:
     """Store words from an address on."""
-    (ctypes.c_uint64 * len(values)).from_address(address)[:] = values
+    (ctypes.c_uint64 * len(values)).from_address(address)[:] = list(values)

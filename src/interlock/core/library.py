@@ -149,5 +149,7 @@ def check(status: int, operation: str) -> None:
     if status == INVALID_ARGUMENT:
         raise ValueError(f"{operation}: {text} ({detail})")
     raise CodeMemoryError(
-        operation=operation, status=f"{text}: {detail}" if detail else text, errno=failure.error_number
+        operation=operation,
+        status=f"{text}: {detail}" if detail else text,
+        errno=failure.error_number,
     )

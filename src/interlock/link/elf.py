@@ -22,6 +22,7 @@ _SHT_PROGBITS: Final = 1
 _SHT_SYMTAB: Final = 2
 _SHT_RELA: Final = 4
 _SHT_NOBITS: Final = 8
+_SHT_X86_64_UNWIND: Final = 0x70000001  # nothing unwinds through published code
 _SHF_WRITE: Final = 1
 _SHF_ALLOC: Final = 2
 _SHF_EXECINSTR: Final = 4
@@ -99,7 +100,7 @@ def _read(data: bytes) -> ElfObject:
     sections = []
     for index, each in enumerate(headers):
         name, flags = _string(names, each[0]), each[2]
-        if not flags & _SHF_ALLOC or each[1] == _SHT_RELA or each[5] == 0:
+        if not flags & _SHF_ALLOC or each[1] in {_SHT_RELA, _SHT_X86_64_UNWIND} or each[5] == 0:
             continue
         if flags & _SHF_WRITE or each[1] != _SHT_PROGBITS:
             raise malformed(f"section {name} is writable data, which code images do not have")
@@ -107,6 +108,8 @@ def _read(data: bytes) -> ElfObject:
         if align & (align - 1) or align > 64:  # a slot of code memory starts at a multiple of 64
             raise malformed(f"section {name} wants an alignment of {align}")
         is_code = bool(flags & _SHF_EXECINSTR)
+        if name == ".eh_frame":  # older assemblers give it the type of data
+            continue
         sections.append(
             Section(index=index, name=name, data=contents[index], align=align, is_code=is_code)
         )

@@ -22,7 +22,6 @@ R_X86_64_PC32: Final = 2
 R_X86_64_PLT32: Final = 4
 _I32: Final = struct.Struct("<i")
 _PADDING: Final = b"\xcc"  # between sections of code no one passes: int3
-_UNREAD: Final = (".eh_frame",)  # nothing unwinds through published code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def _lay_out(elf: ElfObject, *, is_code: bool) -> tuple[bytearray, list[_Placed]
     data = bytearray()
     placed = []
     for section in elf.sections:
-        if section.is_code is not is_code or section.name in _UNREAD:
+        if section.is_code is not is_code:
             continue
         data += (_PADDING if is_code else b"\0") * (-len(data) % section.align)
         placed.append(_Placed(section=section, start=len(data)))
@@ -78,9 +77,7 @@ def _lay_out(elf: ElfObject, *, is_code: bool) -> tuple[bytearray, list[_Placed]
     return data, placed
 
 
-def _entries(
-    elf: ElfObject, placed: dict[int, _Placed], wanted: str
-) -> dict[str, CodeOffset]:
+def _entries(elf: ElfObject, placed: dict[int, _Placed], wanted: str) -> dict[str, CodeOffset]:
     entries = {}
     for symbol in elf.symbols:
         place = placed.get(symbol.section) if symbol.section is not None else None
@@ -130,8 +127,12 @@ class _Linking:
             return
         target = self._placed.get(symbol.section)
         if target is None:
-            raise LinkError(symbol=symbol.name, detail="lies in a section that is no part of the program")
-        value = target.address + symbol.value + relocation.addend - (place.address + relocation.offset)
+            raise LinkError(
+                symbol=symbol.name, detail="lies in a section that is no part of the program"
+            )
+        value = (
+            target.address + symbol.value + relocation.addend - (place.address + relocation.offset)
+        )
         data = self._code if place.section.is_code else self._rodata
         if not place.section.is_code:
             if not target.section.is_code:
@@ -149,12 +150,14 @@ class _Linking:
         name = relocation.symbol.name
         if name not in self._imports:
             raise LinkError(symbol=name, detail="is neither in the object nor in the import table")
-        if not place.section.is_code or relocation.kind != R_X86_64_PLT32 or relocation.addend != -4:
+        if (
+            not place.section.is_code
+            or relocation.kind != R_X86_64_PLT32
+            or relocation.addend != -4
+        ):
             raise LinkError(symbol=name, detail="only branches can name an import")
         _I32.pack_into(self._code, at, 0)
-        self.relocations.append(
-            Relocation(offset=CodeOffset(at), kind=R_X86_64_PLT32, symbol=name)
-        )
+        self.relocations.append(Relocation(offset=CodeOffset(at), kind=R_X86_64_PLT32, symbol=name))
 
     def jump_tables(self) -> tuple[JumpTable, ...]:
         """Runs of code displacements; a place whose address code takes starts a table of its own."""

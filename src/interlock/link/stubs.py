@@ -37,16 +37,16 @@ def stub_images(
     step = limits.IMAGE_ENTRIES_MAX
     for first in range(0, len(stubs), step):
         part = stubs[first : first + step]
-        code = b"".join(
-            _STUB.pack(_ENDBR64, _MOV_R11D, index, _JMP, 0, _INT3) for index, _ in part
-        )
+        code = b"".join(_STUB.pack(_ENDBR64, _MOV_R11D, index, _JMP, 0, _INT3) for index, _ in part)
         entries = {f"f{index}": CodeOffset(16 * at) for at, (index, _) in enumerate(part)}
         yield CodeImage(
             target=target,
             code=code,
             entries=entries,
             relocations=tuple(
-                Relocation(offset=CodeOffset(16 * at + _JMP_FIELD), kind=R_X86_64_PLT32, symbol=gate)
+                Relocation(
+                    offset=CodeOffset(16 * at + _JMP_FIELD), kind=R_X86_64_PLT32, symbol=gate
+                )
                 for at, (_, gate) in enumerate(part)
             ),
         )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import bisect
 import threading
 import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from interlock import bytecode, codegen, core, limits, link
 from interlock.artifacts import CodeImage, CodeOffset
@@ -17,6 +16,7 @@ from interlock.runtime.config import Config, Protection
 from interlock.target import Target, host_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from interlock.bytecode import FuncType, ValidatedModule
@@ -113,7 +113,7 @@ class Engine:
                 self._compiler.close()
             self._arena.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         """Return the engine itself."""
         return self
 

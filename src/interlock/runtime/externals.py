@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING
 
 from interlock import core, limits
@@ -14,6 +14,8 @@ from interlock.errors import ClosedError
 from interlock.runtime.idle import when_idle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from interlock.runtime.instance import Instance
 
 _LETTERS = {
@@ -54,10 +56,8 @@ def remember_function(function: Callable[..., object], exported: ExportedFunctio
 
 def exported_function(value: object) -> ExportedFunction | None:
     """The note of `remember_function`, or None for any other value."""
-    try:
-        return _exported.get(value)  # type: ignore[call-overload]  # any object may be asked about
-    except TypeError:  # not hashable or no weak references: not one of our builtins
-        return None
+    # Other objects need not have hashes or weak references.
+    return _exported.get(value) if isinstance(value, BuiltinFunctionType) else None
 
 
 class Memory(core.MemoryBuffer):
@@ -212,4 +212,3 @@ class Global:
             message = f"{value!r} does not fit {self.type.value_type.name.lower()}"
             raise OverflowError(message) from error
         core.write_bytes(self.address, data)
-

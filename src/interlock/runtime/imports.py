@@ -5,7 +5,6 @@ The words of the errors are the testsuite's: `unknown import`, `incompatible imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from interlock.errors import WasmUnlinkableError
 from interlock.runtime.externals import Global, Memory, Table, exported_function
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from interlock.bytecode import Import, Limits, ValidatedModule
     from interlock.runtime.engine import Extern, Imports
     from interlock.runtime.instance import Instance
@@ -111,9 +112,7 @@ def _function(
     if exported is not None:
         if exported.type != func_type:
             raise _refuse(wanted, f"the module wants {func_type}, the export is {exported.type}")
-        return ImportedFunction(
-            funcref_address=exported.funcref_address, owner=exported.owner
-        )
+        return ImportedFunction(funcref_address=exported.funcref_address, owner=exported.owner)
     if not callable(value) or isinstance(value, Memory | Table | Global):
         raise _refuse(wanted, f"the module wants a function {func_type}")
     return HostFunction(call=value, type=func_type, name=f"{wanted.module}.{wanted.name}")

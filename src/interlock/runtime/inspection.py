@@ -29,7 +29,9 @@ class Line:
 
     def __str__(self) -> str:
         """`offset  bytes  instruction  verdict`."""
-        verdict = "ok" if self.rejection is None else f"{self.rejection.rule_id} {self.rejection.text}"
+        verdict = (
+            "ok" if self.rejection is None else f"{self.rejection.rule_id} {self.rejection.text}"
+        )
         return f"{self.offset:6x}  {self.data.hex(' '):<32} {self.text:<48} {verdict}"
 
 
@@ -67,7 +69,10 @@ def dump(module: Module, *, stage: str, function: int | str | None = None) -> st
     indices = module.defined_function_indices if function is None else [find(module, function)]
     if stage == "asm":
         return "\n".join(_assembly(module, index) for index in indices)
-    return "\n".join(module.inspect(index, stage=stage) for index in indices)
+    return "\n".join(
+        f"; function {index} {module.function_name(index)}\n{module.inspect(index, stage=stage)}"
+        for index in indices
+    )
 
 
 def find(module: Module, function: int | str) -> int:
@@ -100,10 +105,12 @@ def disassemble(image: CodeImage, *, imports: Iterable[str]) -> Iterator[Line]:
     except ImportError as error:
         message = "the asm stage needs the package capstone: pip install capstone"
         raise InterlockError(message) from error
-    rejections = {rejection.offset: rejection for rejection in validate_image_all(image, imports=imports)}
+    rejections = {
+        int(rejection.offset): rejection for rejection in validate_image_all(image, imports=imports)
+    }
     decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     decoder.skipdata = True
-    targets = {relocation.offset: relocation.symbol for relocation in image.relocations}
+    targets = {int(relocation.offset): relocation.symbol for relocation in image.relocations}
     for address, size, mnemonic, operands in decoder.disasm_lite(image.code, 0):
         symbol = next((targets[at] for at in range(address, address + size) if at in targets), None)
         text = f"{mnemonic} {symbol if symbol is not None else operands}".rstrip()
@@ -111,7 +118,7 @@ def disassemble(image: CodeImage, *, imports: Iterable[str]) -> Iterator[Line]:
             offset=address,
             data=image.code[address : address + size],
             text=text,
-            rejection=rejections.get(address),  # type: ignore[call-overload]  # offsets are ints
+            rejection=rejections.get(address),
         )
 
 

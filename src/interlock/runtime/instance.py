@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from interlock import bytecode, core, limits
 from interlock.errors import (
@@ -54,7 +54,9 @@ class Exports(Mapping[str, "Export"]):
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._made: dict[str, Export] = {}
-        self._declared = {export.name: export for export in instance.module.validated.module.exports}
+        self._declared = {
+            export.name: export for export in instance.module.validated.module.exports
+        }
 
     def __getitem__(self, name: str) -> Export:
         """The export; functions are builtins, made on first use."""
@@ -101,7 +103,9 @@ class Instance:
         self._globals: list[Global] = []
         self._segments: list[core.Block] = []
         self._owners: list[Instance] = []
-        self._linked: dict[int, object] = {}  # instances that import from this one; closed ones leave their block
+        self._linked: dict[
+            int, object
+        ] = {}  # instances that import from this one; closed ones leave their block
         self._wasi: Wasi | None = None
         run_waiting()
         self._vmctx = core.Block(self._layout.size)
@@ -125,7 +129,9 @@ class Instance:
         self._require_open()
         start = self.exports.get("_start")
         if not callable(start):
-            raise TypeError("the module exports no function _start; call one of its exports instead")
+            raise TypeError(
+                "the module exports no function _start; call one of its exports instead"
+            )
         try:
             start()
         except ExitError as exit_error:
@@ -166,8 +172,10 @@ class Instance:
         # A host function may be closing its caller, which then returns into code that looks at all this.
         kept = (self._vmctx, self._host_functions, self._host_funcrefs)
         when_idle(lambda: core.forget_instance(kept[0].address))
-        for item in (*self._memories, *self._tables):
-            item.release()
+        for memory in self._memories:
+            memory.release()
+        for table in self._tables:
+            table.release()
         for owner in self._owners:
             owner._linked[id(self)] = kept
         if self._wasi is not None:
@@ -178,7 +186,7 @@ class Instance:
         """Whether `close` was called or a deadline ended a call."""
         return self._is_closed
 
-    def __enter__(self) -> Instance:
+    def __enter__(self) -> Self:
         """Return the instance itself."""
         return self
 
@@ -299,9 +307,7 @@ class Instance:
         declared = table_type.limits.maximum
         maximum = config.table_elements_max if declared is None else declared
         address = self._vmctx.address + self._layout.table(len(self._tables))
-        core.table_open(
-            address, table_type.limits.minimum, min(maximum, config.table_elements_max)
-        )
+        core.table_open(address, table_type.limits.minimum, min(maximum, config.table_elements_max))
         self._tables.append(Table(address, self, table_type))
 
     def _funcref(self, index: int) -> int:

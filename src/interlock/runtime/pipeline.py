@@ -28,9 +28,7 @@ def read_wat(text: str, *, file: str = "") -> ValidatedModule:
     return bytecode.validate(bytecode.parse_wat(text, file=file))
 
 
-def lower_function(
-    module: ValidatedModule, layout: codegen.InstanceLayout, func_index: int
-) -> str:
+def lower_function(module: ValidatedModule, layout: codegen.InstanceLayout, func_index: int) -> str:
     """LLVM IR of one defined function."""
     return codegen.lower(module, layout, func_index)
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -16,6 +15,8 @@ from interlock.errors import UnsupportedError
 from interlock.runtime.engine import Engine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from interlock.bytecode import ValidatedModule
     from interlock.runtime.engine import Imports, Module
     from interlock.runtime.instance import Instance
@@ -45,9 +46,7 @@ class PublishedModule:
     def __init__(self, module: Module) -> None:
         self.module = module
 
-    def instantiate(
-        self, imports: Imports | None = None, *, wasi: Wasi | None = None
-    ) -> Instance:
+    def instantiate(self, imports: Imports | None = None, *, wasi: Wasi | None = None) -> Instance:
         """Make an instance; see `Engine.instantiate`."""
         return self.module.engine.instantiate(self.module, imports, wasi=wasi)
 
@@ -109,9 +108,7 @@ def write(code: CompiledModule | CodeImage) -> PublishedModule | PublishedCode:
     return PublishedModule(module)
 
 
-def load(
-    path: str | Path, imports: Imports | None = None, *, wasi: Wasi | None = None
-) -> Instance:
+def load(path: str | Path, imports: Imports | None = None, *, wasi: Wasi | None = None) -> Instance:
     """Instantiate a `.wasm` or `.wat` file in the default engine: `load("f.wasm").exports.f(1)`."""
     path = Path(path)
     engine = default_engine()

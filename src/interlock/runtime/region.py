@@ -8,15 +8,15 @@ process's memory (SECURITY.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from interlock import core
-from interlock.artifacts import Accepted, CodeImage, CodeOffset, Relocation
+from interlock.artifacts import CodeImage, CodeOffset, Relocation
 from interlock.errors import ClosedError, UnsupportedError
 from interlock.target import host_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 _SIGNATURE = re.compile(r"\s*(\w+)\s*\(\s*([\w\s,]*?)\s*\)\s*")
@@ -79,7 +79,7 @@ class Region:
         """Whether `close` was called."""
         return self._is_closed
 
-    def __enter__(self) -> Region:
+    def __enter__(self) -> Self:
         """Return the region itself."""
         return self
 
@@ -126,7 +126,9 @@ class PublishedCode:
         """The exception for a trap of this code (called by the binding)."""
         from interlock.errors import Trap
 
-        return Trap(core.trap_text(kind), code=kind, function=f"offset {pc - self._published.base:#x}")
+        return Trap(
+            core.trap_text(kind), code=kind, function=f"offset {pc - self._published.base:#x}"
+        )
 
     def retire(self) -> None:
         """Poison the code and free its memory for reuse.  Idempotent; its functions raise `ClosedError` afterwards."""
