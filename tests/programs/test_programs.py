@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "examples"
 
 ASSEMBLY = b"""; counts down and prints a squared number at each step
         push 5
@@ -29,6 +30,12 @@ DOCUMENT = {
     "nested": {"b": [True, False, None, [], {}], "a": {"deep": [[[["x"]]]]}},
     "empty": "",
 }
+
+
+def _source(program: str) -> Path:
+    """A program's C file: here, or among the examples."""
+    found = HERE / f"{program}.c"
+    return found if found.exists() else EXAMPLES / found.name
 
 
 def _large_document() -> bytes:
@@ -173,7 +180,7 @@ def _run_wasmtime(wasm: Path, case: Case, directory: Path) -> Outcome:
 def test_program_behaves_as_under_wasmtime(
     case: Case, compile_c: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    wasm = compile_c(HERE / f"{case.program}.c")
+    wasm = compile_c(_source(case.program))
     expected = _run_wasmtime(wasm, case, _lay_out(tmp_path / "wasmtime"))
 
     got = _run_interlock(wasm, case, _lay_out(tmp_path / "interlock"))
@@ -196,7 +203,7 @@ def test_json_output_is_the_same_document(
 def test_directory_is_invisible_when_not_opened(
     compile_c: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    wasm = compile_c(HERE / "sha256.c")
+    wasm = compile_c(EXAMPLES / "sha256.c")
     (tmp_path / "secret").write_bytes(b"x")
 
     done = subprocess.run(
