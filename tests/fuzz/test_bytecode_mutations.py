@@ -15,6 +15,7 @@ from interlock.errors import (
     WasmInvalidError,
     WasmMalformedError,
 )
+from tests.fuzz.mutation import mutate
 from tests.unit.bytecode import oracle
 
 if TYPE_CHECKING:
@@ -22,30 +23,6 @@ if TYPE_CHECKING:
 
 BINARY_MUTATIONS = 10_000  # over all seeds
 TEXT_MUTATIONS = 1_500
-_INTERESTING = (0x00, 0x01, 0x0B, 0x20, 0x41, 0x6A, 0x7F, 0x80, 0xFC, 0xFF)
-
-
-def _mutate(data: bytes, chance: random.Random) -> bytes:
-    """One to four changes behind the header: a byte, a bit, one less, one more, a piece moved."""
-    out = bytearray(data)
-    for _ in range(chance.choice((1, 1, 1, 2, 4))):
-        at = chance.randrange(8, len(out))
-        match chance.randrange(6):
-            case 0:
-                out[at] = chance.randrange(256)
-            case 1:
-                out[at] ^= 1 << chance.randrange(8)
-            case 2:
-                del out[at]
-            case 3:
-                out.insert(at, chance.choice(_INTERESTING))
-            case 4:
-                out[at] = chance.choice(_INTERESTING)
-            case _:
-                piece = out[at : at + chance.randrange(1, 8)]
-                to = chance.randrange(8, len(out))
-                out[to:to] = piece
-    return bytes(out)
 
 
 @pytest.mark.parametrize("name", oracle.SEED_NAMES)
@@ -54,7 +31,7 @@ def test_mutated_modules_get_the_verdict_that_wasmtime_gives(name: str) -> None:
     chance = random.Random(name)  # noqa: S311  (a reproducible sequence)
     verdicts = {True: 0, False: 0, None: 0}
     for number in range(BINARY_MUTATIONS // len(oracle.SEED_NAMES)):
-        mutated = _mutate(data, chance)
+        mutated = mutate(data, chance)
 
         ours = oracle.verdict(mutated)
 
@@ -69,7 +46,7 @@ def test_mutations_of_a_large_module_are_located_errors(quickjs_wasm: Path) -> N
     data = quickjs_wasm.read_bytes()
     chance = random.Random("quickjs")  # noqa: S311  (a reproducible sequence)
     for _ in range(8):
-        mutated = _mutate(data, chance)
+        mutated = mutate(data, chance)
 
         ours = oracle.verdict(mutated)
 
