@@ -27,6 +27,8 @@ HELLO = f"""
     (if (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))
       (then (call $proc_exit (i32.const 9))))))
 """
+ADD = """(module (func (export "plus") (param i32 i32) (result i32)
+  (i32.add (local.get 0) (local.get 1))))"""
 HELLO_THEN_LOOP = (
     HELLO.replace("(then", "(then) (else")
     .replace("$proc_exit (i32.const 9)", "$spin")
@@ -89,12 +91,43 @@ def test_exit_status_is_the_programs(cli: Cli, status: int) -> None:
 
 def test_what_follows_the_file_is_the_programs(cli: Cli) -> None:
     cli.write("args.wat", STRINGS % {"wasi": WASI, "name": "args"})
-    args = ["-x", "--invoke", "f", "--", "--help", "--dir=.", "", "ä b"]
+    args = ["-x", "--help", "--json", "--directory", "", "ä b"]
 
-    for before in ([], ["--"], ["--env", "A=1", "--"]):
+    for before in ([], ["--"], ["--env", "A=1"]):
         done = cli("run", *before, "args.wat", *args)
 
         assert done.out.split("\0") == ["args.wat", *args, ""]
+
+
+def test_a_double_dash_keeps_our_options_for_the_program(cli: Cli) -> None:
+    cli.write("args.wat", STRINGS % {"wasi": WASI, "name": "args"})
+    args = ["--invoke", "f", "--", "--dir=."]
+
+    for words in (["--", "args.wat", *args], ["args.wat", "--", *args]):
+        done = cli("run", *words)
+
+        assert done.out.split("\0") == ["args.wat", *args, ""]
+
+
+def test_options_may_stand_behind_the_file(cli: Cli) -> None:
+    cli.write("add.wat", ADD)
+
+    for words in (
+        ["add.wat", "--invoke", "plus", "2", "-3"],
+        ["add.wat", "2", "--invoke=plus", "-3", "--timeout", "9"],
+        ["--invoke", "plus", "add.wat", "2", "-3", "--max-memory", "64k"],
+    ):
+        assert cli("run", *words).out == "-1\n"
+
+
+@pytest.mark.parametrize("option", ["--invoke", "--dir", "--env", "--timeout", "--max-memory"])
+def test_an_option_behind_the_file_without_its_value_is_a_mistake(cli: Cli, option: str) -> None:
+    cli.write("add.wat", ADD)
+
+    done = cli("run", "add.wat", option)
+
+    assert done.status == 2
+    assert option in done.err
 
 
 def test_environment_is_only_what_was_given(cli: Cli) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -14,10 +15,11 @@ from interlock.cli import exported, output, sources, values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_USAGE = "interlock run [OPTION...] FILE [ARG...]"
+_USAGE = "interlock run [OPTION...] FILE [ARG...] [OPTION...] [-- ARG...]"
+_OPTIONS = ("--invoke", "--dir", "--env", "--timeout", "--max-memory")
 _EPILOG = """\
-Options stand before FILE; everything after FILE goes to the program as it is.  Without --invoke, FILE is a WASI command:
-its _start is called, and its exit status is given back.  The program sees no file unless --dir shows it a directory, and
+Everything after FILE goes to the program, except the five options above that have a value; after `--` those too.
+Without --invoke, FILE is a WASI command: its _start is called, and its exit status is given back.  The program sees no file unless --dir shows it a directory, and
 no variable of the environment unless --env sets one.
 
 examples:
@@ -63,17 +65,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     output.add_common_arguments(parser)
     option("command_line", metavar="FILE [ARG...]", nargs=argparse.REMAINDER, help="the program")
+    parser.set_defaults(parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compile, instantiate, call."""
-    words = args.command_line[1:] if args.command_line[:1] == ["--"] else args.command_line
-    if not words:
+    words: list[str] = args.command_line
+    is_raw = words[:1] == ["--"]
+    if not words[is_raw:]:
         message = f"FILE is missing\nusage: {_USAGE}"
         raise output.UsageError(message)
+    args.file, *program_args = words[is_raw:]
+    if not is_raw:
+        options, program_args = split_options(program_args)
+        args.parser.parse_args(options, namespace=args)
     if args.json and args.invoke is None:
         raise output.UsageError("--json needs --invoke: without it stdout is the program's own")
-    args.file, program_args = words[0], words[1:]
     wasi = interlock.Wasi(
         args=[os.path.basename(args.file), *program_args],  # noqa: PTH119  (not worth importing pathlib)
         env=dict(args.env),
@@ -96,6 +103,23 @@ def run(args: argparse.Namespace) -> int:
             )
             raise output.UsageError(message)
         return instance.run()
+
+
+def split_options(words: list[str]) -> tuple[list[str], list[str]]:
+    """Words behind FILE: our options with their values, and what belongs to the program."""
+    options: list[str] = []
+    rest = iter(words)
+    args = []
+    for word in rest:
+        if word == "--":
+            args += rest
+        elif word in _OPTIONS:
+            options += [word, *itertools.islice(rest, 1)]
+        elif word.startswith(tuple(f"{option}=" for option in _OPTIONS)):
+            options.append(word)
+        else:
+            args.append(word)
+    return options, args
 
 
 def _config(memory_bytes_max: int | None) -> interlock.Config:
