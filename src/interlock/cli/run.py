@@ -109,7 +109,7 @@ def split_options(words: list[str]) -> tuple[list[str], list[str]]:
     """Words behind FILE: our options with their values, and what belongs to the program."""
     options: list[str] = []
     rest = iter(words)
-    args = []
+    args: list[str] = []
     for word in rest:
         if word == "--":
             args += rest
