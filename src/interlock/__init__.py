@@ -6,7 +6,8 @@ Names resolve on first use (PEP 562), so `import interlock` loads nothing that t
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # what type checkers know without the import of typing, which takes longer than this package
 
 if TYPE_CHECKING:
     from interlock.artifacts import Accepted, CodeImage, JumpTable, Rejection, Relocation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-import platform
+import os
 import sys
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ _V2_FLAGS = frozenset({"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 
 def host_target() -> Target | None:
     """The target of this machine, or None where this version generates no code for it."""
-    if sys.platform != "linux" or platform.machine() not in {"x86_64", "AMD64"}:
+    if sys.platform != "linux" or os.uname().machine not in {"x86_64", "AMD64"}:
         return None
     flags = _cpu_flags()
     if flags >= _V3_FLAGS | _V2_FLAGS:

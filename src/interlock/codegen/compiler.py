@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from interlock import limits
@@ -32,7 +31,10 @@ OPTIMISE: Final = 2
 DONE: Final = 0
 # An object cannot be larger than what the core publishes, plus its tables.
 _REPLY_BYTES_MAX: Final = 64 << 20
-_MAIN: Final = Path(__file__).with_name("compiler_process.py")
+# os.path, not pathlib: start-up time.
+_FOLDER: Final = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+_MAIN: Final = f"{_FOLDER}/compiler_process.py"
+_PACKAGE_ROOT: Final = os.path.dirname(os.path.dirname(_FOLDER))  # noqa: PTH120
 
 
 class Compiler:
@@ -111,9 +113,9 @@ class Compiler:
 def _start(target: Target) -> subprocess.Popen[bytes]:
     # -I: neither the working directory nor the environment decides what it imports.
     command = [
-        *(sys.executable, "-I", "-X", "frozen_modules=on", str(_MAIN)),
+        *(sys.executable, "-I", "-X", "frozen_modules=on", _MAIN),
         *(target.triple, target.cpu, ",".join(target.features)),
-        *(str(limits.COMPILE_MEMORY_BYTES_MAX), str(_MAIN.parents[2])),
+        *(str(limits.COMPILE_MEMORY_BYTES_MAX), _PACKAGE_ROOT),
     ]
     try:
         return subprocess.Popen(

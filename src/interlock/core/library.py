@@ -8,8 +8,8 @@ from __future__ import annotations
 import ctypes
 import importlib.machinery
 import importlib.util
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from interlock.errors import ClosedError, CodeMemoryError, InternalError
@@ -17,8 +17,9 @@ from interlock.errors import ClosedError, CodeMemoryError, InternalError
 if TYPE_CHECKING:
     from types import ModuleType
 
-_NATIVE: Final = Path(__file__).resolve().parent / "_native"
-WRITER_PATH: Final = str(_NATIVE / "interlock-writer")
+# os.path, not pathlib: start-up time.
+_NATIVE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_native")  # noqa: PTH100, PTH118, PTH120
+WRITER_PATH: Final = f"{_NATIVE}/interlock-writer"
 
 # il_status
 OK: Final = 0
@@ -105,9 +106,9 @@ _PROTOTYPES: Final = {
 
 
 def _load_core(kind: type[ctypes.CDLL]) -> ctypes.CDLL:
-    path = _NATIVE / "libinterlock.so"
+    path = f"{_NATIVE}/libinterlock.so"
     try:
-        library = kind(str(path))
+        library = kind(path)
     except OSError as error:
         message = f"load {path} (install the package, or run: python core/build.py {_NATIVE})"
         raise CodeMemoryError(operation=message, status=str(error)) from None
@@ -119,7 +120,7 @@ def _load_core(kind: type[ctypes.CDLL]) -> ctypes.CDLL:
 
 def _load_binding() -> ModuleType:
     name = "interlock.core._binding"
-    path = str(_NATIVE / "_binding.abi3.so")
+    path = f"{_NATIVE}/_binding.abi3.so"
     loader = importlib.machinery.ExtensionFileLoader(name, path)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None:
