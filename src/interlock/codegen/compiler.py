@@ -10,7 +10,6 @@ import contextlib
 import os
 import select
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -19,16 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 from interlock import limits
 from interlock.artifacts import ObjectFile
-from interlock.codegen.lowering import SYMBOL
+from interlock.codegen.protocol import COMPILE, DONE, HEADER, OPTIMISE, SYMBOL
 from interlock.errors import ClosedError, CompileError
 
 if TYPE_CHECKING:
     from interlock.target import Target
 
-HEADER: Final = struct.Struct("<II")  # what (request) or whether (reply), and the bytes that follow
-COMPILE: Final = 1
-OPTIMISE: Final = 2
-DONE: Final = 0
 # An object cannot be larger than what the core publishes, plus its tables.
 _REPLY_BYTES_MAX: Final = 64 << 20
 # os.path, not pathlib: start-up time.

@@ -55,6 +55,8 @@ class _Llvm:
 
     def optimise(self, ir: str) -> tuple[Any, Any]:
         """A module, verified and optimised, and the machine that shall emit it."""
+        from interlock.codegen.protocol import SYMBOL
+
         llvm = self._llvm
         module = llvm.parse_assembly(ir)
         module.triple = self._triple
@@ -70,12 +72,12 @@ class _Llvm:
         passes.add_sroa_pass()
         passes.add_instruction_combine_pass()
         passes.add_simplify_cfg_pass()
-        passes.run(module.get_function("f"), builder)  # lowering.SYMBOL
+        passes.run(module.get_function(SYMBOL), builder)
         return module, self._quick_machine
 
     def answer(self, what: int, ir: str) -> bytes:
         """An object file, or optimised IR as text."""
-        from interlock.codegen.compiler import COMPILE
+        from interlock.codegen.protocol import COMPILE
 
         module, machine = self.optimise(ir)
         if what == COMPILE:
@@ -85,7 +87,7 @@ class _Llvm:
 
 
 def _serve(llvm: _Llvm, source: int, sink: int) -> None:
-    from interlock.codegen.compiler import DONE, HEADER
+    from interlock.codegen.protocol import DONE, HEADER
 
     with open(source, "rb") as requests, open(sink, "wb") as replies:
         while len(header := requests.read(HEADER.size)) == HEADER.size:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from interlock.bytecode import BY_NAME, OPCODES, FuncType, ValType
+from interlock.codegen.protocol import SYMBOL
 from interlock.codegen.scalar_rows import ACCESSES, DECLARATIONS, IR_TYPES, TEMPLATES
 from interlock.errors import InternalError, UnsupportedError
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from interlock.bytecode import Immediate, ValidatedModule
     from interlock.codegen.instance_layout import InstanceLayout
-
-SYMBOL: Final = "f"
 
 # il_trap_kind (core/include/interlock/traps.def)
 UNREACHABLE: Final = 1

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 
 from interlock import bytecode, codegen, core, limits, link
 from interlock.artifacts import CodeImage, CodeOffset
-from interlock.codegen import InstanceLayout
 from interlock.errors import ClosedError, Trap, UnsupportedError
 from interlock.runtime import pipeline
 from interlock.runtime.config import Config, Protection
@@ -38,11 +37,13 @@ class Engine:
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
         self.target = _require_host_target()
+        # First of all: it loads LLVM while we do the rest.
+        self._compiler = codegen.Compiler(self.target)
+        self._compiler.prestart()
         core.open_region()
         self._gates = core.gate_addresses()
         self._arena = core.Arena(self._gates, code_bytes_max=self.config.code_bytes_max)
         self._exec = core.ExecContext(stack_bytes_max=self.config.stack_bytes_max)
-        self._compiler: codegen.Compiler | None = None
         self._lock = threading.RLock()
         self._modules: list[Module] = []
         self._closed_code = _closed_code()
@@ -69,13 +70,11 @@ class Engine:
         Raises `WasmMalformedError`, `WasmInvalidError` or `UnsupportedError`, each with its place.
         """
         self._require_open()
-        self._compiler_process().prestart()
         return self.adopt(pipeline.read_wasm(bytes(data), file=file), file=file)
 
     def compile_wat(self, text: str, *, file: str = "") -> Module:
         """Parse and validate a module in the text format; otherwise as `compile_wasm`."""
         self._require_open()
-        self._compiler_process().prestart()
         return self.adopt(pipeline.read_wat(text, file=file), file=file)
 
     def adopt(self, module: ValidatedModule, *, file: str = "") -> Module:
@@ -109,8 +108,7 @@ class Engine:
             self._is_closed = True
             for module in list(self._modules):
                 module.close()
-            if self._compiler is not None:
-                self._compiler.close()
+            self._compiler.close()
             self._arena.close()
 
     def __enter__(self) -> Self:
@@ -130,13 +128,6 @@ class Engine:
         if self._is_closed:
             raise ClosedError("the engine is closed")
 
-    def _compiler_process(self) -> codegen.Compiler:
-        with self._lock:
-            self._require_open()
-            if self._compiler is None:
-                self._compiler = codegen.Compiler(self.target)
-            return self._compiler
-
 
 class Module:
     """A validated module whose machine code is compiled and published function by function, when first called."""
@@ -145,7 +136,7 @@ class Module:
         self.engine = engine
         self.validated = validated
         self.file = file
-        self.layout = InstanceLayout(validated)
+        self.layout = codegen.InstanceLayout(validated)
         self._instances: weakref.WeakSet[Instance] = weakref.WeakSet()
         self._addresses: dict[int, int] = {}
         self._stub_addresses: dict[int, int] | None = None
@@ -177,9 +168,7 @@ class Module:
         ir = pipeline.lower_function(self.validated, self.layout, index)
         with self.engine._lock:
             self.require_open()
-            return pipeline.build_function(
-                self.engine._compiler_process(), ir, self.engine.gate_names
-            )
+            return pipeline.build_function(self.engine._compiler, ir, self.engine.gate_names)
 
     def inspect(self, index: int, *, stage: str) -> str:
         """LLVM IR of one function as it was lowered (``llvm``) or after LLVM's optimiser (``llvm-opt``)."""
@@ -188,7 +177,7 @@ class Module:
             return ir
         with self.engine._lock:
             self.require_open()
-            return self.engine._compiler_process().optimise(ir)
+            return self.engine._compiler.optimise(ir)
 
     def publish(self, index: int, image: CodeImage) -> int:
         """Have the core validate and write a function's image; its address.
