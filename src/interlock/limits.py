@@ -42,7 +42,9 @@ WASM_BR_TABLE_TARGETS_MAX: Final = 65_520
 WASM_MEMORY_PAGES_MAX: Final = 65_536
 WASM_PAGE_BYTES: Final = 65_536
 
-# Compiling one function in the compiler process.
+# Lowering and compiling one function.
+LOWERED_LINES_MAX: Final = 4_000_000  # of LLVM IR
+LOWERED_EDGE_VALUES_MAX: Final = 10_000_000  # values that branches carry, over all branches
 COMPILE_SECONDS_MAX: Final = 120
 COMPILE_MEMORY_BYTES_MAX: Final = 4 << 30
 

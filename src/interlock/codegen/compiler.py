@@ -22,10 +22,14 @@ from interlock.codegen.protocol import COMPILE, DONE, HEADER, OPTIMISE, SYMBOL
 from interlock.errors import ClosedError, CompileError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from interlock.target import Target
 
 # An object cannot be larger than what the core publishes, plus its tables.
 _REPLY_BYTES_MAX: Final = 64 << 20
+# How often a wait looks whether it shall end.
+_SLICE_MILLISECONDS: Final = 20
 # os.path, not pathlib: start-up time.
 _FOLDER: Final = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 _MAIN: Final = f"{_FOLDER}/compiler_process.py"
@@ -47,14 +51,14 @@ class Compiler:
         with self._lock:
             self._running()
 
-    def compile(self, ir: str) -> ObjectFile:
-        """Compile LLVM IR that defines `SYMBOL`.  Raises `CompileError`."""
-        data = self._ask(COMPILE, ir.encode())
+    def compile(self, ir: str, *, is_interrupted: Callable[[], bool] = lambda: False) -> ObjectFile:
+        """Compile LLVM IR that defines `SYMBOL`.  Raises `CompileError`, also soon after `is_interrupted` says so."""
+        data = self._ask(COMPILE, ir.encode(), is_interrupted)
         return ObjectFile(target=self.target, data=data, symbol=SYMBOL)
 
     def optimise(self, ir: str) -> str:
         """The IR after LLVM's optimiser.  Raises `CompileError`."""
-        return self._ask(OPTIMISE, ir.encode()).decode(errors="replace")
+        return self._ask(OPTIMISE, ir.encode(), lambda: False).decode(errors="replace")
 
     def close(self) -> None:
         """End the process.  Idempotent."""
@@ -62,14 +66,14 @@ class Compiler:
             self._is_closed = True
             self._stop()
 
-    def _ask(self, what: int, payload: bytes) -> bytes:
+    def _ask(self, what: int, payload: bytes, is_interrupted: Callable[[], bool]) -> bytes:
         with self._lock:
             process = self._running()
-            until = time.monotonic() + limits.COMPILE_SECONDS_MAX
+            patience = _Patience(is_interrupted)
             try:
-                _send(process, HEADER.pack(what, len(payload)) + payload, until)
-                status, length = HEADER.unpack(_receive(process, HEADER.size, until))
-                reply = _receive(process, length, until)
+                _send(process, HEADER.pack(what, len(payload)) + payload, patience)
+                status, length = HEADER.unpack(_receive(process, HEADER.size, patience))
+                reply = _receive(process, length, patience)
             except BaseException:
                 # Whatever it was, what the process says next belongs to this question.
                 self._stop()
@@ -126,21 +130,34 @@ def _start(target: Target) -> subprocess.Popen[bytes]:
         raise CompileError(message) from None
 
 
-def _wait(fd: int, event: int, until: float) -> None:
-    poll = select.poll()
-    poll.register(fd, event)
-    if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
-        message = f"compiling took more than {limits.COMPILE_SECONDS_MAX} s (COMPILE_SECONDS_MAX)"
-        raise CompileError(message)
+class _Patience:
+    """How long one question may take."""
+
+    def __init__(self, is_interrupted: Callable[[], bool]) -> None:
+        self._is_interrupted = is_interrupted
+        self._until = time.monotonic() + limits.COMPILE_SECONDS_MAX
+
+    def wait(self, fd: int, event: int) -> None:
+        """Return when the pipe is ready.  Raises `CompileError` when it takes too long."""
+        poll = select.poll()
+        poll.register(fd, event)
+        while not poll.poll(_SLICE_MILLISECONDS):
+            if self._is_interrupted():
+                raise CompileError("compiling was interrupted")
+            if time.monotonic() > self._until:
+                message = (
+                    f"compiling took more than {limits.COMPILE_SECONDS_MAX} s (COMPILE_SECONDS_MAX)"
+                )
+                raise CompileError(message)
 
 
-def _send(process: subprocess.Popen[bytes], data: bytes, until: float) -> None:
+def _send(process: subprocess.Popen[bytes], data: bytes, patience: _Patience) -> None:
     assert process.stdin is not None  # noqa: S101  (a pipe was asked for)
     fd = process.stdin.fileno()
     os.set_blocking(fd, False)
     view = memoryview(data)
     while view:
-        _wait(fd, select.POLLOUT, until)
+        patience.wait(fd, select.POLLOUT)
         try:
             view = view[os.write(fd, view) :]
         except BlockingIOError:
@@ -149,14 +166,14 @@ def _send(process: subprocess.Popen[bytes], data: bytes, until: float) -> None:
             raise _death(process) from None
 
 
-def _receive(process: subprocess.Popen[bytes], length: int, until: float) -> bytes:
+def _receive(process: subprocess.Popen[bytes], length: int, patience: _Patience) -> bytes:
     assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
     fd = process.stdout.fileno()
     data = bytearray()
     if length > _REPLY_BYTES_MAX:
         raise CompileError(f"the compiler process answered with {length} bytes")
     while len(data) < length:
-        _wait(fd, select.POLLIN, until)
+        patience.wait(fd, select.POLLIN)
         part = os.read(fd, min(length - len(data), 1 << 20))
         if not part:
             raise _death(process)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from interlock import limits
 from interlock.bytecode import BY_NAME, OPCODES, FuncType, ValType
 from interlock.codegen.protocol import SYMBOL
 from interlock.codegen.scalar_rows import ACCESSES, DECLARATIONS, IR_TYPES, TEMPLATES
-from interlock.errors import InternalError, UnsupportedError
+from interlock.errors import InternalError, LimitExceededError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +130,7 @@ class _FunctionLowering:
         self.local_ir_types = [IR_TYPES[kind] for kind in module.local_types(func_index)]
         self.slots = 0  # results of calls with several of them
         self.has_calls = False
+        self.edge_values = 0
 
     # -- the function ----------------------------------------------------------------------------------------------------
 
@@ -140,6 +142,12 @@ class _FunctionLowering:
         for code, immediate in zip(body.codes, body.immediates, strict=True):
             control = _CONTROL.get(code)
             if is_reached:
+                if len(self.out) > limits.LOWERED_LINES_MAX:
+                    raise LimitExceededError(
+                        limit="LOWERED_LINES_MAX",
+                        value=len(self.out),
+                        maximum=limits.LOWERED_LINES_MAX,
+                    )
                 handler = _HANDLERS.get(code)
                 if handler is None:
                     raise UnsupportedError(f"lowering of opcode {code:#x}")
@@ -309,6 +317,13 @@ class _FunctionLowering:
         """Note that control leaves the present block for a label, with the topmost operands; the label."""
         frame = self.frames[-1 - depth]
         count = len(frame.branch_types)
+        self.edge_values += 1 + count
+        if self.edge_values > limits.LOWERED_EDGE_VALUES_MAX:
+            raise LimitExceededError(
+                limit="LOWERED_EDGE_VALUES_MAX",
+                value=self.edge_values,
+                maximum=limits.LOWERED_EDGE_VALUES_MAX,
+            )
         frame.edges.append((self.block, self.stack[len(self.stack) - count :]))
         return frame.label
 

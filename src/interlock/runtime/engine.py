@@ -168,7 +168,9 @@ class Module:
         ir = pipeline.lower_function(self.validated, self.layout, index)
         with self.engine._lock:
             self.require_open()
-            return pipeline.build_function(self.engine._compiler, ir, self.engine.gate_names)
+            return pipeline.build_function(
+                self.engine._compiler, ir, self.engine.gate_names, core.is_interrupted
+            )
 
     def inspect(self, index: int, *, stage: str) -> str:
         """LLVM IR of one function as it was lowered (``llvm``) or after LLVM's optimiser (``llvm-opt``)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from interlock import bytecode, core, limits
 from interlock.errors import (
     ClosedError,
+    CompileError,
     ExitError,
     InternalError,
     LimitExceededError,
@@ -217,7 +218,12 @@ class Instance:
     def compile_function(self, index: int) -> int:
         """Make a defined function runnable and point its funcref at it."""
         self._require_open()
-        address = self.module.address(index)
+        try:
+            address = self.module.address(index)
+        except CompileError:
+            if core.is_interrupted():
+                raise self.make_trap(_TRAP_INTERRUPTED, 0) from None
+            raise
         self._vmctx.write_u64(self._layout.function(index), address)
         return address
 

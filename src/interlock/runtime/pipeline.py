@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from interlock import bytecode, codegen, link
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from interlock.artifacts import CodeImage
     from interlock.bytecode import ValidatedModule
@@ -33,6 +33,11 @@ def lower_function(module: ValidatedModule, layout: codegen.InstanceLayout, func
     return codegen.lower(module, layout, func_index)
 
 
-def build_function(compiler: codegen.Compiler, ir: str, imports: Collection[str]) -> CodeImage:
+def build_function(
+    compiler: codegen.Compiler,
+    ir: str,
+    imports: Collection[str],
+    is_interrupted: Callable[[], bool],
+) -> CodeImage:
     """Compile LLVM IR in the compiler process and link the object here."""
-    return link.link(compiler.compile(ir), imports)
+    return link.link(compiler.compile(ir, is_interrupted=is_interrupted), imports)
