@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ class Arena:
     """
 
     def __init__(self, imports: Mapping[str, int], *, code_bytes_max: int) -> None:
+        self._handle: int | None = None
         self._import_indices = {name: index for index, name in enumerate(imports)}
         table = array.array("Q", imports.values())
         handle = ctypes.c_uint64()
@@ -39,7 +41,7 @@ class Arena:
             _address(table), len(table), None, code_bytes_max, ctypes.byref(handle)
         )
         check(status, "open an arena of code memory")
-        self._handle: int | None = handle.value
+        self._handle = handle.value
 
     def publish(self, image: CodeImage) -> PublishedCode:
         """Have the writer validate and write an image.  Raises `CodeRejectedError`, and then nothing was written."""
@@ -64,6 +66,11 @@ class Arena:
         handle, self._handle = self._handle, None
         if handle is not None:
             _end(CORE_HELD.il_arena_close(handle), "close an arena of code memory")
+
+    def __del__(self) -> None:
+        """Code that nothing can call any more makes room."""
+        with contextlib.suppress(Exception):
+            self.close()
 
 
 class PublishedCode:

@@ -41,7 +41,7 @@ class ExportedFunction:
 
     type: FuncType
     funcref_address: int
-    owner: Instance
+    owner: weakref.ref[Instance]  # the builtin itself keeps it alive
 
 
 _exported: weakref.WeakKeyDictionary[Callable[..., object], ExportedFunction] = (

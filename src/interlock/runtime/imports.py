@@ -109,10 +109,11 @@ def _function(
     wanted: Import, func_type: FuncType, value: Extern
 ) -> HostFunction | ImportedFunction:
     exported = exported_function(value)
-    if exported is not None:
+    owner = exported.owner() if exported is not None else None
+    if exported is not None and owner is not None:
         if exported.type != func_type:
             raise _refuse(wanted, f"the module wants {func_type}, the export is {exported.type}")
-        return ImportedFunction(funcref_address=exported.funcref_address, owner=exported.owner)
+        return ImportedFunction(funcref_address=exported.funcref_address, owner=owner)
     if not callable(value) or isinstance(value, Memory | Table | Global):
         raise _refuse(wanted, f"the module wants a function {func_type}")
     return HostFunction(call=value, type=func_type, name=f"{wanted.module}.{wanted.name}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Self
 
@@ -403,7 +404,8 @@ class Instance:
             self,
         )
         remember_function(
-            function, ExportedFunction(type=func_type, funcref_address=funcref, owner=self)
+            function,
+            ExportedFunction(type=func_type, funcref_address=funcref, owner=weakref.ref(self)),
         )
         return function
 

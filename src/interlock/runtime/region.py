@@ -8,6 +8,7 @@ process's memory (SECURITY.md).
 from __future__ import annotations
 
 import re
+import weakref
 from typing import TYPE_CHECKING, Self
 
 from interlock import core
@@ -39,6 +40,7 @@ class Region:
         core.install_traps()
         self._exec = core.ExecContext()
         self._arena = core.Arena(dict(imports or {}), code_bytes_max=code_bytes_max)
+        self._published: weakref.WeakSet[PublishedCode] = weakref.WeakSet()
         self._is_closed = False
 
     def publish(
@@ -66,12 +68,16 @@ class Region:
         """As `publish`, for a linked image."""
         if self._is_closed:
             raise ClosedError("the region is closed")
-        return PublishedCode(self, self._arena.publish(image))
+        code = PublishedCode(self, self._arena.publish(image))
+        self._published.add(code)
+        return code
 
     def close(self) -> None:
         """Retire all code of this region.  Idempotent; functions called afterwards raise `ClosedError`."""
         if not self._is_closed:
             self._is_closed = True
+            for code in list(self._published):
+                code.retire()
             self._arena.close()
 
     @property
