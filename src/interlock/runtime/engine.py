@@ -268,7 +268,8 @@ def make_trap(kind: int, function: str) -> Trap:
     return Trap(core.trap_text(kind), code=kind, function=function)
 
 
-_closed_codes: list[int] = []
+# The arena stays open as long as the process: nobody can know which tables still hold the address.
+_closed_codes: list[tuple[core.Arena, int]] = []
 
 
 def _closed_code() -> int:
@@ -278,8 +279,8 @@ def _closed_code() -> int:
             target=_require_host_target(), code=link.CLOSED, entries={"closed": CodeOffset(0)}
         )
         arena = core.Arena({}, code_bytes_max=limits.SLOT_GRAIN_BYTES)
-        _closed_codes.append(arena.publish(image).address("closed"))
-    return _closed_codes[0]
+        _closed_codes.append((arena, arena.publish(image).address("closed")))
+    return _closed_codes[0][1]
 
 
 def _require_host_target() -> Target:
