@@ -159,6 +159,10 @@ IL_API il_status il_publish(il_arena arena, const il_image *image, il_code *code
 /* Poisons the code with trap words at once; the slot is reused only after every thread has left published code. */
 IL_API il_status il_retire(il_code code);
 
+/* For the whole process and for good: no new executable memory, no way into other processes (harden_linux.c lists the system
+ * calls).  Idempotent.  A region that is not open by then can not be opened any more. */
+IL_API il_status il_harden(void);
+
 /* ---- Running ------------------------------------------------------------------------------------------------------------ */
 struct il_registers;
 

@@ -3,9 +3,16 @@
 #define IL_LINUX_ABI_H
 
 enum {
-    IL_SYS_MEMFD_CREATE = 319,     /* x86-64 */
+    IL_SYS_PROCESS_VM_READV = 310, /* x86-64, down to IL_SYS_PKEY_MPROTECT */
+    IL_SYS_PROCESS_VM_WRITEV = 311,
+    IL_SYS_SECCOMP = 317,
+    IL_SYS_MEMFD_CREATE = 319,
+    IL_SYS_USERFAULTFD = 323,
     IL_SYS_MEMBARRIER = 324,
-    IL_SYS_CLOSE_RANGE = 436,      /* all architectures from here on; Linux 5.9 */
+    IL_SYS_PKEY_MPROTECT = 329,
+    IL_SYS_IO_URING_SETUP = 425,   /* all architectures from here on */
+    IL_SYS_CLOSE_RANGE = 436,      /* Linux 5.9 */
+    IL_SYS_PIDFD_GETFD = 438,
     IL_SYS_MSEAL = 462,            /* Linux 6.10 */
     IL_MFD_CLOEXEC = 1,
     IL_MFD_ALLOW_SEALING = 2,
@@ -14,6 +21,8 @@ enum {
     IL_F_ADD_SEALS = 1033,
     IL_F_GET_SEALS = 1034,
     IL_SEALS = 1 | 2 | 4 | 16,     /* F_SEAL_SEAL, SHRINK, GROW, FUTURE_WRITE (Linux 5.1) */
+    IL_PR_SET_MDWE = 65,           /* Linux 6.3 */
+    IL_MDWE_REFUSE_EXEC_GAIN = 1,
     IL_MEMBARRIER_SYNC_CORE = 1 << 5,
     IL_MEMBARRIER_REGISTER_SYNC_CORE = 1 << 6
 };

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from interlock.runtime.config import Config, Protection
     from interlock.runtime.engine import Engine, Module
     from interlock.runtime.externals import Global, Memory, Table
+    from interlock.runtime.hardening import harden_process
     from interlock.runtime.inspection import (
         dump,
         link_object,
@@ -67,6 +68,7 @@ _HOMES = {
     "interlock.runtime.config": ("Config", "Protection"),
     "interlock.runtime.engine": ("Engine", "Module"),
     "interlock.runtime.externals": ("Global", "Memory", "Table"),
+    "interlock.runtime.hardening": ("harden_process",),
     "interlock.runtime.inspection": (
         "dump",
         "link_object",
@@ -125,6 +127,7 @@ __all__ = [
     "__version__",
     "compile",
     "dump",
+    "harden_process",
     "link_object",
     "load",
     "validate_image",

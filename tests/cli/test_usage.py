@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .conftest import Cli
 
-COMMANDS = ("run", "dump", "validate", "explain")
+COMMANDS = ("run", "dump", "validate", "doctor", "explain")
 
 
 def test_version_is_the_packages(cli: Cli) -> None:
@@ -48,7 +48,7 @@ def test_help_of_a_command_shows_examples(cli: Cli, command: str) -> None:
         (),
         ("frob",),
         ("build", "x.js"),
-        ("doctor",),
+        ("audit",),
         ("--frob",),
         ("run",),
         ("run", "--"),

@@ -12,71 +12,60 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.core.attacks import ATTACKS
+from interlock.core import attacks, library
+from interlock.core.attacks import ATTACKS, HARMLESS, NEEDS_MSEAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HERE = Path(__file__).parent
-
-# What no seal but mseal (Linux 6.10) refuses: the mapping is replaced or dropped, its memory is not written.
-NEEDS_MSEAL = {
-    "map_fixed_code",
-    "map_fixed_rodata",
-    "mprotect_code_none",
-    "mprotect_rodata_rx",
-    "mremap_away",
-    "mremap_onto",
-    "munmap_code",
-    "munmap_rodata",
-    "remap_file_pages",
-}
-# These may succeed: they drop pages of this process which the next access brings back.
-HARMLESS = {"madvise_dontneed", "madvise_dontneed_rodata"}
 # The kernel refuses these to an ordinary user on any read-execute mapping, so there is nothing to compare with.
 WITHOUT_CONTROL = HARMLESS | {"proc_self_map_files", "process_vm_writev_self"}
 
 
 @pytest.fixture(scope="module")
-def directory(core_directory: Path) -> Iterator[Path]:
-    """The core where every user can read it."""
+def writer_path() -> Iterator[str]:
+    """The writer program where every user can start it."""
     with tempfile.TemporaryDirectory(prefix="interlock-attacks-") as name:
-        path = Path(name)
+        Path(name).chmod(0o755)
+        path = Path(name) / "interlock-writer"
+        shutil.copy(library.WRITER_PATH, path)
         path.chmod(0o755)
-        for file in ("libinterlock.so", "interlock-writer"):
-            shutil.copy(core_directory / file, path / file)
-            (path / file).chmod(0o755)
-        yield path
+        yield str(path)
 
 
-def _run(directory: Path, attack: str, mode: str) -> dict[str, Any]:
+def _run(writer_path: str, attack: str, mode: str, *, hardening: str = "plain") -> attacks.Report:
+    program = Path(attacks.__file__)
+    command = [sys.executable, "-I", str(program), str(program.parents[2]), writer_path]
     done = subprocess.run(
-        [sys.executable, str(HERE / "attacks.py"), str(directory), attack, mode],
+        [*command, mode, "ordinary", hardening, attack],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
     assert done.returncode == 0, f"exit status {done.returncode}: {done.stderr}"
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    return attacks.Report(**json.loads(done.stdout))
 
 
+@pytest.mark.parametrize("hardening", ["plain", "hardened"])
 @pytest.mark.parametrize("attack", sorted(ATTACKS))
-def test_attack_on_published_code_changes_nothing(directory: Path, attack: str) -> None:
-    report = _run(directory, attack, "sealed")
-    if attack in NEEDS_MSEAL and not report["has_mseal"]:
+def test_attack_on_published_code_changes_nothing(
+    writer_path: str, attack: str, hardening: str
+) -> None:
+    report = _run(writer_path, attack, "sealed", hardening=hardening)
+    if attack in NEEDS_MSEAL and not report.has_mseal:
         pytest.skip("this kernel has no mseal (Linux 6.10)")
-    assert report["uid"] != 0
-    assert not report["succeeded"] or attack in HARMLESS, report
-    assert not report["changed"], report
-    assert report["result"] == 42
+    assert report.uid != 0
+    assert not report.succeeded or attack in HARMLESS, report
+    assert not report.changed, report
 
 
 @pytest.mark.parametrize("attack", sorted(set(ATTACKS) - WITHOUT_CONTROL))
-def test_attack_on_unprotected_memory_succeeds(directory: Path, attack: str) -> None:
-    assert _run(directory, attack, "control")["succeeded"]
+def test_attack_on_unprotected_memory_succeeds(writer_path: str, attack: str) -> None:
+    report = _run(writer_path, attack, "control")
+
+    assert report.succeeded, report

@@ -23,6 +23,7 @@ _COMMANDS = {
     "run": "compile a WebAssembly program to machine code and run it",
     "dump": "print a stage of the compilation as text",
     "validate": "check machine code or byte-code without running it",
+    "doctor": "try every attack on code memory, and say what protects it here",
     "explain": "say what a rule of the code validator means",
 }
 _DESCRIPTION = """\
@@ -35,6 +36,7 @@ examples:
   interlock run --invoke add math.wat 2 3        one exported function
   interlock dump math.wat --stage asm            machine code, with the verdict on each instruction
   interlock validate object.o                    every rule that an object breaks
+  interlock doctor                               how code memory is protected on this machine
 
 exit status: 0 done, 1 the answer is no (trap, rejection, invalid program), 2 usage, 3 a bug of ours;
 `run` gives that of the program which it ran.  `interlock COMMAND --help` says more.

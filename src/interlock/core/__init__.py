@@ -6,7 +6,15 @@ often.  This package believes nothing about bytes: the writer process does that.
 
 from __future__ import annotations
 
-from interlock.core.code_memory import Arena, PublishedCode, open_region, validate, validate_all
+from interlock.core.code_memory import (
+    Arena,
+    PublishedCode,
+    describe_region,
+    harden,
+    open_region,
+    validate,
+    validate_all,
+)
 from interlock.core.execution import (
     ExecContext,
     HostFunctions,
@@ -27,18 +35,22 @@ from interlock.core.execution import (
     trap_text,
     write_pointers,
 )
+from interlock.core.library import WRITER_PATH
 from interlock.core.raw_memory import Block, read_bytes, read_u64, write_bytes, write_u64
 
 __all__ = [
+    "WRITER_PATH",
     "Arena",
     "Block",
     "ExecContext",
     "HostFunctions",
     "MemoryBuffer",
     "PublishedCode",
+    "describe_region",
     "forget_instance",
     "gate_addresses",
     "gate_names",
+    "harden",
     "install_traps",
     "is_interrupted",
     "is_running",

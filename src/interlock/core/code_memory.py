@@ -5,11 +5,12 @@ from __future__ import annotations
 import array
 import contextlib
 import ctypes
+import os
 from typing import TYPE_CHECKING
 
 from interlock.artifacts import Accepted, CodeAddr, CodeOffset, Rejection
 from interlock.core import library
-from interlock.core.library import CORE, CORE_HELD, Image, Verdict, check
+from interlock.core.library import CORE, CORE_HELD, Image, RegionInfo, Verdict, check
 from interlock.errors import ClosedError, CodeRejectedError, LinkError
 
 if TYPE_CHECKING:
@@ -18,12 +19,24 @@ if TYPE_CHECKING:
     from interlock.artifacts import CodeImage
 
 
-def open_region() -> None:
+def open_region(writer_path: str = library.WRITER_PATH) -> None:
     """Open the process's region and its writer process, if they are not open.
 
     Raises `CodeMemoryError` where this system cannot hold code sealed.
     """
-    check(CORE.il_region_open(library.WRITER_PATH.encode()), "open the code region")
+    check(CORE.il_region_open(os.fsencode(writer_path)), "open the code region")
+
+
+def describe_region() -> RegionInfo:
+    """Who can write the region, and how its mapping is held."""
+    info = RegionInfo()
+    check(CORE.il_region_describe(ctypes.byref(info)), "describe the code region")
+    return info
+
+
+def harden() -> None:
+    """For the whole process and for good: no new executable memory, no way into other processes."""
+    check(CORE.il_harden(), "harden the process")
 
 
 class Arena:

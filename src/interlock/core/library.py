@@ -60,6 +60,21 @@ class Verdict(ctypes.Structure):
     )
 
 
+class RegionInfo(ctypes.Structure):
+    """il_region_info."""
+
+    _fields_ = (
+        ("code_base", _u64),
+        ("rodata_base", _u64),
+        ("view_bytes", _u64),
+        ("writer", _u32),
+        ("writer_pid", ctypes.c_int32),
+        ("has_seals", _bool),
+        ("has_mseal", _bool),
+        ("code_bytes_used", _u64),
+    )
+
+
 class Failure(ctypes.Structure):
     """il_failure."""
 
@@ -87,6 +102,8 @@ _PROTOTYPES: Final = {
     "il_validate": (_u32, (_pointer, _pointer, _u32, _pointer)),
     "il_validate_all": (_u32, (_pointer, _pointer, _u32, REPORT, _pointer, _pointer)),
     "il_region_open": (_u32, (ctypes.c_char_p,)),
+    "il_region_describe": (_u32, (_pointer,)),
+    "il_harden": (_u32, ()),
     "il_arena_open": (_u32, (_pointer, _u32, _pointer, _u64, _pointer)),
     "il_arena_close": (_u32, (_u64,)),
     "il_publish": (_u32, (_u64, _pointer, _pointer, _pointer, _pointer)),

@@ -1,0 +1,124 @@
+"""What protects code memory on this machine: every attack is tried, in child processes, against a live region.
+
+Two facts are reported and never rounded up into one word: who can write, and how the mapping is held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interlock import core
+from interlock.core import attacks
+from interlock.errors import CodeMemoryError, InternalError
+from interlock.runtime.config import Protection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SECONDS_MAX = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attack: by whom, before or after `harden_process`, and what came of it."""
+
+    name: str
+    user: str  # "present" or "ordinary"
+    is_hardened: bool
+    is_denied: bool
+    by: str  # what denied it, in the system's words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """How code memory is held here."""
+
+    level: Protection | None  # None: no code memory can be had, `problem` says why
+    writer: str  # who can write: "process" or "none"
+    mapping: tuple[str, ...]  # how the mapping is held: "seals", "mseal"
+    attempts: tuple[Attempt, ...]
+    problem: str = ""
+
+    def allowed(self, *, is_hardened: bool, user: str) -> list[Attempt]:
+        """The attacks that succeeded."""
+        return [
+            each
+            for each in self.attempts
+            if not each.is_denied and (each.is_hardened, each.user) == (is_hardened, user)
+        ]
+
+
+def diagnose() -> Diagnosis:
+    """Open a region, attack it in every way, and say what held.
+
+    As root every attack is also tried as an ordinary user.  The level counts only if an ordinary user gets nowhere.
+    """
+    try:
+        core.open_region()
+    except CodeMemoryError as error:
+        return Diagnosis(level=None, writer="none", mapping=(), attempts=(), problem=str(error))
+    info = core.describe_region()
+    mapping = tuple(
+        name for name, has in (("seals", info.has_seals), ("mseal", info.has_mseal)) if has
+    )
+    users = ("ordinary", "present") if os.geteuid() == 0 else ("present",)
+    attempts = []
+    with _readable_writer() as writer_path:
+        for user in users:
+            for is_hardened in (False, True):
+                attempts += _attack(writer_path, user, is_hardened=is_hardened)
+    held = all(each.is_denied for each in attempts if each.user == users[0])
+    return Diagnosis(
+        level=Protection.SEALED if held else None,
+        writer="process",
+        mapping=mapping,
+        attempts=tuple(attempts),
+        problem="" if held else "an ordinary user's attack succeeded",
+    )
+
+
+@contextlib.contextmanager
+def _readable_writer() -> Iterator[str]:
+    """The writer program where every user can start it: root's files may be closed to others."""
+    with tempfile.TemporaryDirectory(prefix="interlock-doctor-") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103, PTH101  (so that an ordinary user can enter)
+        path = f"{folder}/interlock-writer"
+        shutil.copy(core.WRITER_PATH, path)
+        os.chmod(path, 0o755)  # noqa: S103, PTH101  (likewise)
+        yield path
+
+
+def _attack(writer_path: str, user: str, *, is_hardened: bool) -> list[Attempt]:
+    here = attacks.__file__
+    package_root = os.path.dirname(os.path.dirname(os.path.dirname(here)))  # noqa: PTH120
+    hardening = "hardened" if is_hardened else "plain"
+    done = subprocess.run(
+        [sys.executable, "-I", here, package_root, writer_path, "sealed", user, hardening],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS_MAX,
+    )
+    if done.returncode != 0:
+        raise InternalError(stage="doctor", detail=done.stderr.strip() or f"{done.returncode}")
+    reports = [attacks.Report(**json.loads(line)) for line in done.stdout.splitlines()]
+    return [_attempt(report, user, is_hardened=is_hardened) for report in reports]
+
+
+def _attempt(report: attacks.Report, user: str, *, is_hardened: bool) -> Attempt:
+    by = report.by
+    is_denied = not report.succeeded
+    if report.succeeded and not report.changed:
+        if report.name in attacks.HARMLESS:
+            is_denied, by = True, "the page comes back from the sealed file"
+        elif report.name in attacks.LEAKS:
+            is_denied, by = True, "an address, and no way to write there"
+    return Attempt(name=report.name, user=user, is_hardened=is_hardened, is_denied=is_denied, by=by)
