@@ -707,6 +707,8 @@ def _scalar(to: _FunctionLowering, code: int, _immediate: Immediate) -> None:
     declaration = DECLARATIONS.get(code)
     if declaration is not None:
         to.declarations[declaration[0]] = declaration[1]
+    if ir_type in _FENCES or code == _DEMOTE:
+        operands = [_fenced(to, code, operand) for operand in operands]
     name = ""
     for line in lines:
         text = line.replace("%t", name).replace("$0", operands[0])
@@ -716,6 +718,31 @@ def _scalar(to: _FunctionLowering, code: int, _immediate: Immediate) -> None:
         to.conditions[wide] = name
         name = wide
     to.push(name, ir_type)
+
+
+_FENCES: Final = {"float": "f32", "double": "f64"}
+_DEMOTE: Final = BY_NAME["f32.demote_f64"].code
+# Bits of 0, -0, 1 and -1: LLVM drops an operation with these, and with it that a signalling NaN becomes a quiet one.
+_NEUTRAL: Final = {
+    "bitcast (i32 0 to float)",
+    "bitcast (i32 2147483648 to float)",
+    "bitcast (i32 1065353216 to float)",
+    "bitcast (i32 3212836864 to float)",
+    "bitcast (i64 0 to double)",
+    "bitcast (i64 9223372036854775808 to double)",
+    "bitcast (i64 4607182418800017408 to double)",
+    "bitcast (i64 13830554455654793216 to double)",
+}
+
+
+def _fenced(to: _FunctionLowering, code: int, operand: str) -> str:
+    """The operand, so that LLVM does not know what it is where it would drop the operation: no instruction remains."""
+    if operand not in _NEUTRAL and code != _DEMOTE:
+        return operand
+    ir_type = "double" if code == _DEMOTE or operand.endswith("double)") else "float"
+    name = f"llvm.arithmetic.fence.{_FENCES[ir_type]}"
+    to.declarations[name] = f"declare {ir_type} @{name}({ir_type})"
+    return to.value(f"call {ir_type} @{name}({ir_type} {operand})")
 
 
 def _scalars() -> dict[int, tuple[tuple[str, ...], int, str, bool]]:

@@ -121,7 +121,10 @@ class Instance:
             self._run_segments()
             self._run_start()
         except BaseException:
-            self.close()
+            # What it has already put into another's table or memory stays, and its functions with it ("Instantiation", note
+            # on segments): then the other instance keeps it.
+            if not self._owners:
+                self.close()
             raise
 
     # -- public ---------------------------------------------------------------------------------------------------------
