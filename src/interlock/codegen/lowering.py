@@ -788,6 +788,26 @@ _DIVISIONS: Final = {
 }
 
 
+def _extremum(to: _FunctionLowering, code: int, _immediate: Immediate) -> None:
+    intrinsic, ir_type = _EXTREMA[code]
+    first, second = (_fenced(to, code, operand) for operand in to.pop_many(2))
+    is_nan = to.value(f"fcmp uno {ir_type} {first}, {second}")
+    # The sum makes a signalling NaN quiet, which the intrinsic does not.
+    quiet = to.value(f"fadd {ir_type} {first}, {second}")
+    to.declarations[intrinsic] = f"declare {ir_type} @{intrinsic}({ir_type}, {ir_type})"
+    called = f"@{intrinsic}({ir_type} {first}, {ir_type} {second})"
+    number = to.value(f"call nnan {ir_type} {called}")
+    chosen = to.value(f"select i1 {is_nan}, {ir_type} {quiet}, {ir_type} {number}")
+    to.push(chosen, ir_type)
+
+
+_EXTREMA: Final = {
+    BY_NAME[f"{kind}.{name[:3]}"].code: (f"llvm.{name}.{kind}", ir_type)
+    for ir_type, kind in _FENCES.items()
+    for name in ("minimum", "maximum")
+}
+
+
 def _truncate(to: _FunctionLowering, code: int, _immediate: Immediate) -> None:
     source, ir_type, operation, low, high = _TRUNCATION_ROWS[code]
     operand = to.pop()
@@ -847,6 +867,7 @@ def _handlers() -> dict[int, Callable[[_FunctionLowering, int, Immediate], bool 
     found |= dict.fromkeys(_CONSTANTS, _constant)
     found |= dict.fromkeys(_SCALARS, _scalar)
     found |= dict.fromkeys(_DIVISIONS, _divide)
+    found |= dict.fromkeys(_EXTREMA, _extremum)
     found |= dict.fromkeys(_TRUNCATION_ROWS, _truncate)
     for code in ACCESSES:
         is_store = code >= BY_NAME["i32.store"].code

@@ -60,8 +60,6 @@ add     fadd {T} $0, $1
 sub     fsub {T} $0, $1
 mul     fmul {T} $0, $1
 div     fdiv {T} $0, $1
-min     call {T} @llvm.minimum.{S}({T} $0, {T} $1)
-max     call {T} @llvm.maximum.{S}({T} $0, {T} $1)
 copysign call {T} @llvm.copysign.{S}({T} $0, {T} $1)
 abs     call {T} @llvm.fabs.{S}({T} $0)
 neg     fneg {T} $0
