@@ -23,9 +23,12 @@ hypothesis.settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--quickjs`: where the wasm file of the npm package quickjs-wasi is."""
+    """`--quickjs`: where the wasm file of the npm package quickjs-wasi is; `--modules`: how many random ones."""
     parser.addoption(
         "--quickjs", metavar="PATH", help="quickjs.wasm of the npm package quickjs-wasi"
+    )
+    parser.addoption(
+        "--modules", metavar="N", type=int, default=120, help="random modules to compare"
     )
 
 
