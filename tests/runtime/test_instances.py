@@ -363,3 +363,31 @@ def test_a_fork_runs_what_is_published_and_publishes_nothing(make: Make) -> None
     assert exporter.exports.twice(4) == 8
     with pytest.raises(interlock.Trap, match="uninitialized"):
         exporter.exports.indirect(1, 1)
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "(drop (i32.rem_u (i32.const 1) (i32.const 0)))",
+        "(drop (i32.load (i32.const -1)))",
+        "(unreachable)",
+        "(call $deep)",
+    ],
+)
+def test_what_was_done_before_a_trap_is_seen_after_it(make: Make, trap: str) -> None:
+    instance = make(f"""(module (memory (export "memory") 1) (global $g (export "g") (mut i32) (i32.const 0))
+      (table $t (export "table") 1 funcref) (elem declare func $deep)
+      (func $deep (call $deep))
+      (func (export "f") (param i32)
+        (global.set $g (local.get 0))
+        (i32.store (i32.const 4) (local.get 0))
+        (table.set $t (i32.const 0) (ref.func $deep))
+        {trap})
+      (func (export "is_set") (result i32) (i32.eqz (ref.is_null (table.get $t (i32.const 0))))))""")
+
+    with pytest.raises(interlock.Trap):
+        instance.exports.f(9)
+
+    assert instance.exports.g.value == 9
+    assert instance.exports.memory.read(4, 1) == b"\t"
+    assert instance.exports.is_set() == 1

@@ -577,7 +577,8 @@ def _global_get(to: _FunctionLowering, _code: int, immediate: Immediate) -> None
 
 def _global_set(to: _FunctionLowering, _code: int, immediate: Immediate) -> None:
     ir_type = IR_TYPES[to.module.global_types[immediate].value_type]
-    to.line(f"store {ir_type} {to.pop()}, ptr {to.global_(immediate)}{_IN_CONTEXT}")
+    # Volatile: whoever looks after a trap sees it, also when LLVM knows that the trap comes.
+    to.line(f"store volatile {ir_type} {to.pop()}, ptr {to.global_(immediate)}{_IN_CONTEXT}")
 
 
 def _constant(to: _FunctionLowering, code: int, immediate: Immediate) -> None:
@@ -690,7 +691,7 @@ def _table_get(to: _FunctionLowering, _code: int, immediate: Immediate) -> None:
 def _table_set(to: _FunctionLowering, _code: int, immediate: Immediate) -> None:
     value, index = to.pop(), to.pop()
     place = to.table_place(to.table(immediate), index)
-    to.line(f"store i64 {value}, ptr {place}{_IN_CONTEXT}")
+    to.line(f"store volatile i64 {value}, ptr {place}{_IN_CONTEXT}")
 
 
 def _ref_null(to: _FunctionLowering, _code: int, _immediate: Immediate) -> None:

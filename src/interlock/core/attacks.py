@@ -397,7 +397,9 @@ def main() -> int:
     package_root, writer_path, mode, user, hardening, *names = sys.argv[1:]
     sys.path.insert(0, package_root)
     if mode == "sealed":
-        from interlock.core import code_memory, library  # noqa: F401  (before the user changes, who may not read them)
+        # Before the user changes, who may not read them.
+        import interlock.core
+        import interlock.target  # noqa: F401
     status = 0
     for name in names or ATTACKS:
         child = os.fork()
