@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from interlock.artifacts import Accepted, CodeAddr, CodeOffset, Rejection
 from interlock.core import library
 from interlock.core.library import CORE, CORE_HELD, Image, RegionInfo, Verdict, check
-from interlock.errors import ClosedError, CodeRejectedError, LinkError
+from interlock.errors import ClosedError, CodeRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,9 +147,8 @@ class _Marshalled:
         self._entries = array.array("I", sorted(set(image.entries.values())))
         self._relocations = array.array("I")
         for relocation in image.relocations:
-            index = import_indices.get(relocation.symbol)
-            if index is None:
-                raise LinkError(symbol=relocation.symbol, detail="is not in the import table")
+            # What is not in the table becomes one past its end: refusing is the core's part.
+            index = import_indices.get(relocation.symbol, len(import_indices))
             self._relocations.extend((relocation.offset, relocation.kind, index))
         self._jump_tables = array.array("I")
         for table in image.jump_tables:

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from interlock.errors import ClosedError, CodeMemoryError, InternalError
+from interlock.errors import ClosedError, CodeMemoryError, InternalError, UnsupportedError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -142,8 +142,12 @@ def _load_binding() -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None:
         raise InternalError(stage="core", detail=f"no module spec for {path}")
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    except ImportError as error:
+        message = f"this build of Python, which cannot load {path}: {error}"
+        raise UnsupportedError(message) from None
     sys.modules[name] = module
     return module
 

@@ -1,0 +1,104 @@
+"""Machine code that a user brings: what is refused, with which words, and that then nothing was written."""
+
+from __future__ import annotations
+
+import ctypes
+
+import pytest
+
+import interlock
+from interlock import core
+from interlock.artifacts import CodeOffset, Relocation
+
+LANDING = "f30f1efa"  # endbr64
+REFUSED = {
+    "system call": ("0f05 c3", 12, 4, "0f05"),
+    "interrupt": ("cd80 c3", 15, 4, "cd80"),
+    "privileged": ("f4 c3", 13, 4, "f4"),
+    "control register": ("0f20c0 c3", 13, 4, "0f20c0"),
+    "into an instruction": ("eb01 b8c3000000 c3", 20, 4, "eb01"),
+    "outside the image": ("e900010000", 20, 4, "e900010000"),
+    "unknown": ("0f04 c3", 10, 4, "0f04"),
+    "segment": ("64488b00 c3", 14, 4, "64488b00"),
+    "protection keys": ("0f01ef c3", 16, 4, "0f01ef"),
+    "indirect jump": ("ffe0 cc", 21, 4, "ffe0"),
+    "falls through": ("90", 23, 4, ""),
+    "cut off": ("b80100", 11, 4, "b80100"),
+}
+
+
+def _used() -> tuple[int, bytes]:
+    """Bytes taken of the region, and a look at its code."""
+    info = core.describe_region()
+    return info.code_bytes_used, ctypes.string_at(info.code_base, 1 << 16)
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_code_is_refused_with_rule_offset_and_bytes_and_nothing_is_written(what: str) -> None:
+    code, rule, offset, seen = REFUSED[what]
+    with interlock.Region(4096) as region:
+        region.publish(bytes.fromhex(LANDING + "c3"), entries={"f": 0})
+        before = _used()
+
+        with pytest.raises(interlock.CodeRejectedError) as caught:
+            region.publish(bytes.fromhex(LANDING + code), entries={"f": 0})
+
+        assert _used() == before
+    rejection = caught.value.rejection
+    assert (rejection.rule, rejection.offset, rejection.bytes_seen.hex()) == (rule, offset, seen)
+    assert f"V{rule:03d} at {offset:#x}" in str(caught.value)
+
+
+@pytest.mark.parametrize("symbol", ["elsewhere", ""])
+def test_a_relocation_outside_the_import_table_is_refused(symbol: str) -> None:
+    code = bytes.fromhex(LANDING + "e800000000 c3")
+    with interlock.Region(4096, imports={"known": 0x1000}) as region:
+        before = _used()
+
+        with pytest.raises(interlock.CodeRejectedError) as caught:
+            region.publish(
+                code,
+                entries={"f": 0},
+                relocations=(Relocation(offset=CodeOffset(5), kind=4, symbol=symbol),),
+            )
+
+        assert _used() == before
+    assert caught.value.rejection.rule == 41
+    assert caught.value.rejection.bytes_seen.hex() == "e800000000"
+
+
+def test_imports_can_be_called_and_only_they() -> None:
+    """`il_is_running` is a C function of this process that takes nothing: inside published code it says 1."""
+    address = core.library.CORE.il_is_running
+    target = ctypes.cast(address, ctypes.c_void_p).value
+    assert target is not None
+    # push rbp; call import; pop rbp; movzx eax, al; ret
+    code = bytes.fromhex(LANDING + "55 e800000000 5d 0fb6c0 c3")
+    with interlock.Region(4096, imports={"is_running": target}) as region:
+        published = region.publish(
+            code,
+            entries={"f": 0},
+            relocations=(Relocation(offset=CodeOffset(6), kind=4, symbol="is_running"),),
+        )
+
+        assert published.function("f", "i32()")() == 1
+
+
+def test_a_region_holds_what_it_was_given_and_no_more() -> None:
+    code = bytes.fromhex(LANDING + "c3")
+    with interlock.Region(2 * 64) as region:
+        region.publish(code, entries={"f": 0})
+        second = region.publish(code, entries={"f": 0})
+        with pytest.raises(interlock.CodeMemoryError, match="quota"):
+            region.publish(code, entries={"f": 0})
+        second.retire()
+        region.publish(code, entries={"f": 0})
+
+
+def test_a_closed_region_takes_nothing() -> None:
+    region = interlock.Region(4096)
+    region.close()
+    region.close()
+
+    with pytest.raises(interlock.ClosedError):
+        region.publish(bytes.fromhex(LANDING + "c3"), entries={"f": 0})
