@@ -37,16 +37,19 @@ il_status il_call(il_exec *exec, uint64_t address, il_registers *regs, uint32_t 
         return IL_TRAPPED;
     }
     il_activation here = {.registers = (uint64_t)(uintptr_t)regs, .previous = il_current, .exec = exec, .stack_limit = limit,
-                          .is_in_host = 1};
+                          .is_in_host = IL_IN_GATE};
     (void)__atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
     exec->stack_limit = limit;
     il_current = &here;
-    here.is_in_host = 0;
+    il_user_interrupt = 0;
+    here.is_in_host = IL_IN_GUEST;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     const bool is_trapped = il_enter(&here, address, regs);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     il_current = here.previous;
     (void)__atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
+    /* Whatever ended this call, what the user interrupted has ended, unless calls above go on. */
+    if (here.previous == NULL || here.trap_kind == IL_TRAP_INTERRUPTED) il_user_interrupt = 0;
     if (!is_trapped) return IL_OK;
     *trap_kind_out = here.trap_kind;
     *trap_pc_out = here.trap_pc;
@@ -63,14 +66,14 @@ void il_trap(il_trap_kind kind, uint64_t pc) {
 void il_resume(uint64_t pc) {
     il_activation *here = il_current;
     here->exec->stack_limit = here->stack_limit; /* another thread, or a call below, may have set its own */
-    here->is_in_host = 0;
-    if (il_is_interrupted()) il_trap(IL_TRAP_INTERRUPTED, pc);
+    here->is_in_host = IL_IN_GUEST;
+    if (il_is_interrupted() || il_user_interrupt != 0) il_trap(IL_TRAP_INTERRUPTED, pc);
 }
 
 /* The C halves of the two gates that present registers.  pc: in the guest's function that called. */
 void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64_t pc);
 void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64_t pc) {
-    il_current->is_in_host = 1;
+    il_current->is_in_host = IL_IN_HOST_FUNCTION;
     const uint32_t kind = il_current->exec->host_call(vmctx, import_index, regs);
     if (kind != IL_TRAP_NONE) il_trap((il_trap_kind)kind, pc);
     il_resume(pc);
@@ -79,7 +82,7 @@ void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64
 uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc);
 uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc) {
     uint64_t address = 0;
-    il_current->is_in_host = 1;
+    il_current->is_in_host = IL_IN_HOST_FUNCTION;
     const uint32_t kind = il_current->exec->compile(vmctx, func_index, &address);
     if (kind != IL_TRAP_NONE) il_trap((il_trap_kind)kind, pc);
     if (!il_is_code_addr(address)) il_trap(IL_TRAP_FAULT, pc);

@@ -13,11 +13,16 @@ typedef struct il_activation {
     uint64_t stack_limit;
     uint64_t trap_pc;
     uint32_t trap_kind;
-    uint32_t is_in_host;           /* a gate runs: a fault is not the guest's */
+    uint32_t is_in_host;           /* il_place; unless 0, a fault is not the guest's */
 } il_activation;
+
+typedef enum il_place { IL_IN_GUEST = 0, IL_IN_GATE = 1, IL_IN_HOST_FUNCTION = 2 } il_place;
 
 /* The innermost activation of this thread.  initial-exec: signal handlers of any thread may read it without allocating. */
 extern _Thread_local il_activation *il_current __attribute__((tls_model("initial-exec")));
+
+/* Set by Ctrl-C while guest code or a gate ran; il_resume takes it back. */
+extern _Thread_local uint32_t il_user_interrupt __attribute__((tls_model("initial-exec")));
 
 /* calls_x86_64.S.  Returns false, or true after a trap. */
 bool il_enter(il_activation *activation, uint64_t address, const il_registers *regs);

@@ -17,8 +17,8 @@
 
 #include "calls.h"
 
-enum { FAULTS = 5, SIGNALS = FAULTS + 1, DEADLINE_SIGNAL = SIGURG, REPEAT_NANOSECONDS = 5000000 };
-static const int numbers[SIGNALS] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, DEADLINE_SIGNAL};
+enum { FAULTS = 5, SIGNALS = FAULTS + 2, DEADLINE_SIGNAL = SIGURG, USER_SIGNAL = SIGINT, REPEAT_NANOSECONDS = 5000000 };
+static const int numbers[SIGNALS] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, DEADLINE_SIGNAL, USER_SIGNAL};
 
 /* original: what was there before we first came.  previous: what was there when we last installed ourselves. */
 typedef struct chain {
@@ -28,6 +28,7 @@ typedef struct chain {
 static chain chains[SIGNALS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+_Thread_local uint32_t il_user_interrupt __attribute__((tls_model("initial-exec")));
 static _Thread_local uint32_t chaining __attribute__((tls_model("initial-exec")));
 static _Thread_local uint32_t is_interrupted __attribute__((tls_model("initial-exec")));
 static _Thread_local uint64_t stack_low __attribute__((tls_model("initial-exec")));
@@ -129,12 +130,32 @@ static void on_deadline(int number, siginfo_t *info, void *argument) {
     errno = error_number;
 }
 
+/* Ctrl-C: the host's own handler first, which only takes note of it (as Python's does) and is asked again when guest code has
+ * ended.  A host function answers for itself; a gate or a crossing is left at the next return into guest code. */
+static void on_user(int number, siginfo_t *info, void *argument) {
+    const int error_number = errno;
+    ucontext_t *context = argument;
+    const uint64_t pc = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
+    const il_activation *here = il_current;
+    pass_on(number, info, argument);
+    if (here != NULL && here->is_in_host != IL_IN_HOST_FUNCTION) {
+        il_user_interrupt = 1;
+        if (il_is_code_addr(pc)) (void)leave_guest(context, IL_TRAP_INTERRUPTED, pc);
+    }
+    errno = error_number;
+}
+
+static bool is_without_handler(const struct sigaction *action) {
+    return !(action->sa_flags & SA_SIGINFO) && (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
+}
+
 static bool install(int index) {
     chain *link = &chains[index];
     struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART}, found;
-    ours.sa_sigaction = numbers[index] == DEADLINE_SIGNAL ? on_deadline : on_fault;
+    ours.sa_sigaction = numbers[index] == DEADLINE_SIGNAL ? on_deadline : numbers[index] == USER_SIGNAL ? on_user : on_fault;
     if (sigaction(numbers[index], NULL, &found) != 0) return false;
     if ((found.sa_flags & SA_SIGINFO) && found.sa_sigaction == ours.sa_sigaction) return true;
+    if (numbers[index] == USER_SIGNAL && is_without_handler(&found)) return true; /* it ends the process, or nothing */
     if (!link->is_installed) link->original = found;
     link->previous = found;
     link->is_installed = true;
