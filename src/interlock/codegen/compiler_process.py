@@ -63,7 +63,7 @@ class _Llvm:
         module.data_layout = self._layout
         module.verify()
         # A builder caches analyses of the module it ran on: one for each.
-        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options = llvm.create_pipeline_tuning_options(speed_level=1)
         builder = llvm.create_pass_builder(self._machine, options)
         if len(ir) <= QUICK_IR_CHARACTERS:
             builder.getModulePassManager().run(module, builder)
