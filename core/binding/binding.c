@@ -113,14 +113,13 @@ static bool is_vector(char letter) { return letter == 'f' || letter == 'F'; }
 /* ---- Python calls published code ------------------------------------------------------------------------------------------------ */
 static PyObject *raise_trap(const function *self, uint32_t kind, uint64_t pc) {
     if (kind == IL_TRAP_HOST_ERROR && PyErr_Occurred() != NULL) return NULL;
-    PyObject *raised[3] = {NULL, NULL, NULL};
+    PyObject *type = NULL, *value = NULL, *traceback = NULL;
     /* Ctrl-C: what Python's handler raises (KeyboardInterrupt) is the answer, after the owner has heard of the trap. */
-    if (kind == IL_TRAP_INTERRUPTED && PyErr_CheckSignals() != 0) PyErr_Fetch(&raised[0], &raised[1], &raised[2]);
+    if (kind == IL_TRAP_INTERRUPTED && PyErr_CheckSignals() != 0) PyErr_Fetch(&type, &value, &traceback);
     PyObject *trap = PyObject_CallMethod(self->owner, "make_trap", "IK", kind, pc);
-    if (raised[0] != NULL) PyErr_Restore(raised[0], raised[1], raised[2]);
-    if (trap == NULL || raised[0] != NULL) return trap != NULL ? Py_DecRef(trap) : (void)0, NULL;
-    PyErr_SetObject((PyObject *)trap->ob_type, trap);
-    Py_DecRef(trap);
+    if (type != NULL) PyErr_Restore(type, value, traceback);
+    else if (trap != NULL) PyErr_SetObject((PyObject *)trap->ob_type, trap);
+    if (trap != NULL) Py_DecRef(trap);
     return NULL;
 }
 

@@ -391,3 +391,13 @@ def test_what_was_done_before_a_trap_is_seen_after_it(make: Make, trap: str) -> 
     assert instance.exports.g.value == 9
     assert instance.exports.memory.read(4, 1) == b"\t"
     assert instance.exports.is_set() == 1
+
+
+def test_a_trap_names_the_function_of_the_module_it_happened_in(make: Make) -> None:
+    inner = make('(module (func $deep (export "f") unreachable))')
+    outer = make(
+        '(module (import "a" "f" (func $f)) (func (export "go") (call $f)))', a=inner.exports
+    )
+
+    with pytest.raises(interlock.Trap, match="unreachable in deep"):
+        outer.exports.go()

@@ -124,6 +124,14 @@ class Engine:
         """Close it."""
         self.close()
 
+    def _function_name_at(self, pc: int) -> str:
+        """The function of any of its modules whose published code holds this address; empty for none."""
+        for module in self._modules:
+            index = module.function_at(pc)
+            if index is not None:
+                return module.function_name(index)
+        return ""
+
     def _require_open(self) -> None:
         if self._is_closed:
             raise ClosedError("the engine is closed")

@@ -213,8 +213,7 @@ class Instance:
 
     def make_trap(self, kind: int, pc: int) -> Exception:
         """The exception for a trap of this instance's code."""
-        index = self.module.function_at(pc)
-        name = self.module.function_name(index) if index is not None else ""
+        name = self.engine._function_name_at(pc)
         if kind == _TRAP_INTERRUPTED:
             self.close()
         return engines.make_trap(kind, name)
