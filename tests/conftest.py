@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--quickjs", metavar="PATH", help="quickjs.wasm of the npm package quickjs-wasi"
     )
     parser.addoption(
+        "--publishes", metavar="N", type=int, default=5000, help="publishes of a changing buffer"
+    )
+    parser.addoption(
         "--modules", metavar="N", type=int, default=120, help="random modules to compare"
     )
 

@@ -1,0 +1,82 @@
+"""The writer reads the caller's bytes once: a buffer that another thread changes all the time never gets an unchecked instruction in.
+
+The other thread is published code that flips two bytes of an image between two nops and a system call, without the GIL.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.core import core_library as lib
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LANDING = bytes.fromhex("f30f1efa")
+# mov word [rdi], 0x050f; mov word [rdi], 0x9090; cmp byte [rsi], 0; je to the first; ret
+FLIPPER = LANDING + bytes.fromhex("66c7070f05 66c7079090 803e00 74f1 c3")
+NOPS, SYSTEM_CALL = b"\x90\x90", b"\x0f\x05"
+
+
+@pytest.mark.parametrize("size", [64, 4096])
+def test_a_buffer_that_changes_never_gets_an_unchecked_instruction_in(
+    core_directory: Path, request: pytest.FixtureRequest, size: int
+) -> None:
+    core: Any = lib.Core(core_directory)
+    assert core.open_region() == lib.OK
+    status, arena = core.open_arena(1 << 20)
+    assert status == lib.OK
+    status, _, flipper, _ = core.publish(arena, FLIPPER)
+    assert status == lib.OK
+    body = b"\x90" * (size - len(LANDING) - 1)
+    buffer = ctypes.create_string_buffer(LANDING + body + b"\xc3", size)
+    # The last two bytes before the return: the longest way from the first byte that is read.
+    place = size - 3
+    stop = ctypes.c_uint8(0)
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(flipper)
+    thread = threading.Thread(
+        target=function, args=(ctypes.addressof(buffer) + place, ctypes.addressof(stop))
+    )
+    thread.start()
+    seen = {lib.OK: 0, lib.REJECTED: 0}
+    try:
+        for _ in range(request.config.getoption("--publishes")):
+            status, code, address, verdict = _publish(core, arena, buffer, size)
+            seen[status] += 1
+            if status == lib.OK:
+                assert ctypes.string_at(address + place, 2) == NOPS
+                assert core.retire(code) == lib.OK
+            else:
+                assert (verdict.rule, verdict.offset) in {(12, place), (10, place), (10, place + 1)}
+    finally:
+        stop.value = 1
+        thread.join()
+        core.close_arena(arena)
+
+    # Both were met: else nothing was tested.
+    assert min(seen.values()) > 0, seen
+
+
+def _publish(core: Any, arena: int, buffer: Any, size: int) -> tuple[int, int, int, Any]:
+    """il_publish straight from the buffer that changes, without a copy on our side."""
+    entries = (ctypes.c_uint32 * 1)(0)
+    image = lib.Image(
+        arch=1,
+        code_bytes=size,
+        entry_count=1,
+        code=ctypes.addressof(buffer),
+        entries=ctypes.addressof(entries),
+    )
+    code, address, verdict = ctypes.c_uint64(), ctypes.c_uint64(), lib.Verdict()
+    status = core.library.il_publish(
+        arena,
+        ctypes.byref(image),
+        ctypes.byref(code),
+        ctypes.byref(address),
+        ctypes.byref(verdict),
+    )
+    return status, code.value, address.value, verdict
