@@ -164,13 +164,12 @@ static PyObject *call_placed(function *self, PyObject *const *args, uint64_t *st
     if (!self->is_native) regs.integer[0] = (uint64_t)(uintptr_t)funcref->vmctx;
     uint32_t kind = 0;
     uint64_t pc = 0;
-    Py_IncRef(self->owner);
+    /* The caller holds the builtin, which holds self, which holds the owner: all of them outlive the call. */
     const il_status status = il_call(self->exec, funcref->code, &regs, &kind, &pc);
     PyObject *result = NULL;
     if (status == IL_OK) result = results_from(type, &regs, slots);
     else if (status == IL_TRAPPED) result = raise_trap(self, kind, pc);
     else (void)PyErr_Format(PyExc_RuntimeError, "il_call: %s", il_status_text(status));
-    Py_DecRef(self->owner);
     return result;
 }
 
