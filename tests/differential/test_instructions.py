@@ -122,24 +122,49 @@ def test_instruction_gives_what_wasmtime_gives(
 
 
 NEUTRAL = ("0", "-0", "1", "-1", "2")
+# Where a constant comes from: statements before, and the operand.  LLVM finds out what it is in every case.
+SOURCES = {
+    "literal": ("", "{number}"),
+    "local": ("(local.set 1 {number})", "(local.get 1)"),
+    "conversion": ("", "({kind}.reinterpret_{carrier} ({carrier}.reinterpret_{kind} {number}))"),
+    "choice": ("", "(select {number} {number} (local.get 2))"),
+}
 
 
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("kind", ["f32", "f64"])
-def test_operations_with_neutral_constants_are_not_dropped(
-    kind: str,
-) -> None:
+def test_operations_with_neutral_constants_are_not_dropped(kind: str, source: str) -> None:
     """X + 0, x * 1 and their like make a signalling NaN quiet, so they are no identities."""
     carrier = kind.replace("f", "i")
     operand = f"({kind}.reinterpret_{carrier} (local.get 0))"
     functions, names = [], []
     for operation, constant in product(("add", "sub", "mul", "div", "min", "max"), NEUTRAL):
-        number = f"({kind}.const {constant})"
+        words = {"number": f"({kind}.const {constant})", "kind": kind, "carrier": carrier}
+        before, number = (part.format(**words) for part in SOURCES[source])
         for side, operands in (("l", f"{number} {operand}"), ("r", f"{operand} {number}")):
             names.append(f"{operation}{constant}{side}")
             functions.append(
                 f'(func (export "{names[-1]}") (param {carrier}) (result {carrier})'
+                f" (local {kind} i32) {before}"
                 f" ({carrier}.reinterpret_{kind} ({kind}.{operation} {operands})))"
             )
+    _compare_quieting(kind, functions, names)
+
+
+@pytest.mark.parametrize("kind", ["f32", "f64"])
+def test_the_zero_of_a_new_local_is_a_neutral_constant_too(kind: str) -> None:
+    carrier = kind.replace("f", "i")
+    operand = f"({kind}.reinterpret_{carrier} (local.get 0))"
+    functions = [
+        f'(func (export "{operation}") (param {carrier}) (result {carrier}) (local {kind})'
+        f" ({carrier}.reinterpret_{kind} ({kind}.{operation} {operand} (local.get 1))))"
+        for operation in ("add", "sub", "max")
+    ]
+    _compare_quieting(kind, functions, ["add", "sub", "max"])
+
+
+def _compare_quieting(kind: str, functions: list[str], names: list[str]) -> None:
+    """Functions of one number by its bits: the same result as wasmtime's, or a quiet NaN in both."""
     text = f"(module {' '.join(functions)})"
     theirs = Peer(oracle.wat2wasm(text))
     value_type = ValType[kind.upper()]

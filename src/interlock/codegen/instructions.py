@@ -293,8 +293,8 @@ def _scalar(to: FunctionBuilder, code: int, _immediate: Immediate) -> None:
     declaration = DECLARATIONS.get(code)
     if declaration is not None:
         to.declarations[declaration[0]] = declaration[1]
-    if ir_type in _FENCES or code == _DEMOTE:
-        operands = [_fenced(to, code, operand) for operand in operands]
+    if code in _ARITHMETIC:
+        operands = _fenced(to, _ARITHMETIC[code], operands)
     name = ""
     for line in lines:
         text = line.replace("%t", name).replace("$0", operands[0])
@@ -306,9 +306,15 @@ def _scalar(to: FunctionBuilder, code: int, _immediate: Immediate) -> None:
     to.push(name, ir_type)
 
 
-_FENCES: Final = {"float": "f32", "double": "f64"}
-_DEMOTE: Final = BY_NAME["f32.demote_f64"].code
-# Bits of 0, -0, 1 and -1: LLVM drops an operation with these, and with it that a signalling NaN becomes a quiet one.
+_FLOATS: Final = {"float": "f32", "double": "f64"}
+# Where LLVM may give an operand as it is (x * 1, x - 0, the demotion of a promotion), and with it a signalling NaN, which the
+# instruction makes quiet; with the type of the operands.
+_ARITHMETIC: Final = {BY_NAME["f32.demote_f64"].code: "double"} | {
+    BY_NAME[f"{kind}.{name}"].code: ir_type
+    for ir_type, kind in _FLOATS.items()
+    for name in ("add", "sub", "mul", "div")
+}
+# Bits of 0, -0, 1 and -1: beside these an operation gives its other operand, or the negation of it.
 _NEUTRAL: Final = {
     "bitcast (i32 0 to float)",
     "bitcast (i32 2147483648 to float)",
@@ -321,14 +327,23 @@ _NEUTRAL: Final = {
 }
 
 
-def _fenced(to: FunctionBuilder, code: int, operand: str) -> str:
-    """The operand, so that LLVM does not know what it is where it would drop the operation: no instruction remains."""
-    if operand not in _NEUTRAL and code != _DEMOTE:
-        return operand
-    ir_type = "double" if code == _DEMOTE or operand.endswith("double)") else "float"
-    name = f"llvm.arithmetic.fence.{_FENCES[ir_type]}"
+def _fenced(to: FunctionBuilder, ir_type: str, operands: list[str]) -> list[str]:
+    """The operands, so that LLVM does not know which is neutral: of a fence no instruction remains.
+
+    What is no constant here may be one for LLVM, a local for example.  Beside a constant that is not neutral every operation
+    stays, and it folds with another one to a quiet NaN.
+    """
+    constants = [operand for operand in operands if operand.startswith("bitcast ")]
+    if any(constant not in _NEUTRAL for constant in constants):
+        return operands
+    name = f"llvm.arithmetic.fence.{_FLOATS[ir_type]}"
     to.declarations[name] = f"declare {ir_type} @{name}({ir_type})"
-    return to.value(f"call {ir_type} @{name}({ir_type} {operand})")
+    return [
+        to.value(f"call {ir_type} @{name}({ir_type} {operand})")
+        if operand in (constants or operands)
+        else operand
+        for operand in operands
+    ]
 
 
 def _scalars() -> dict[int, tuple[tuple[str, ...], int, str, bool]]:
@@ -376,7 +391,7 @@ _DIVISIONS: Final = {
 
 def _extremum(to: FunctionBuilder, code: int, _immediate: Immediate) -> None:
     intrinsic, ir_type = _EXTREMA[code]
-    first, second = (_fenced(to, code, operand) for operand in to.pop_many(2))
+    first, second = _fenced(to, ir_type, to.pop_many(2))
     is_nan = to.value(f"fcmp uno {ir_type} {first}, {second}")
     # The sum makes a signalling NaN quiet, which the intrinsic does not.
     quiet = to.value(f"fadd {ir_type} {first}, {second}")
@@ -389,7 +404,7 @@ def _extremum(to: FunctionBuilder, code: int, _immediate: Immediate) -> None:
 
 _EXTREMA: Final = {
     BY_NAME[f"{kind}.{name[:3]}"].code: (f"llvm.{name}.{kind}", ir_type)
-    for ir_type, kind in _FENCES.items()
+    for ir_type, kind in _FLOATS.items()
     for name in ("minimum", "maximum")
 }
 
