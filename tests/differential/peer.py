@@ -47,6 +47,10 @@ class Peer:
         except wasmtime.Trap as trap:
             return Outcome(trap=_KINDS[trap.trap_code.name])
 
+    def value(self, name: str) -> object:
+        """The value of an exported global."""
+        return self._exports[name].value(self._store)
+
     def memory(self) -> bytes:
         """The whole exported memory."""
         found = self._exports["memory"]
