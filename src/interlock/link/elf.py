@@ -28,6 +28,7 @@ _SHF_ALLOC: Final = 2
 _SHF_EXECINSTR: Final = 4
 _SHN_ABS: Final = 0xFFF1
 _SECTIONS_MAX: Final = 4096
+_NAME_BYTES_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,11 @@ def _read(data: bytes) -> ElfObject:
         raise malformed("not a relocatable ELF object for x86-64")
     if not 0 < count <= _SECTIONS_MAX or header[11] != _SECTION.size:
         raise malformed(f"{count} section headers of {header[11]} bytes")
-    headers = [_SECTION.unpack_from(data, start + _SECTION.size * i) for i in range(count)]
+    table = _slice(data, start, _SECTION.size * count)
+    headers = list(_SECTION.iter_unpack(table))
+    # Sections that overlap would be copied again and again.
+    if sum(each[5] for each in headers if each[1] != _SHT_NOBITS) > len(data):
+        raise malformed("its sections are larger than the file")
     contents = [
         b"" if each[1] == _SHT_NOBITS else _slice(data, each[4], each[5]) for each in headers
     ]
@@ -164,12 +169,12 @@ def _relocations(
 
 def _slice(data: bytes, start: int, size: int) -> bytes:
     if start + size > len(data):
-        raise malformed("a section lies outside the file")
+        raise malformed("a part of it lies outside the file")
     return data[start : start + size]
 
 
 def _string(table: bytes, start: int) -> str:
-    end = table.find(b"\0", start)
+    end = table.find(b"\0", start, start + _NAME_BYTES_MAX)
     if end < 0:
         raise malformed("a name without an end")
     return table[start:end].decode()

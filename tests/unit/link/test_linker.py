@@ -153,12 +153,48 @@ def test_damage_is_refused_or_harmless(obj: ObjectFile, data: st.DataObject) -> 
     _link_or_refuse(obj, bytes(damaged))
 
 
+@pytest.mark.parametrize("value", [0, 1, 0x7F, 0x80, 0xFF])
+def test_any_byte_of_the_file_header_may_be_wrong(obj: ObjectFile, value: int) -> None:
+    for at in range(64):
+        damaged = bytearray(obj.data)
+        damaged[at] = value
+        _link_or_refuse(obj, bytes(damaged))
+
+
+def _sections(data: bytes) -> tuple[int, int]:
+    """Where the section headers start, and how many there are."""
+    return struct.unpack_from("<Q", data, 0x28)[0], struct.unpack_from("<H", data, 0x3C)[0]
+
+
+def test_sections_that_share_their_bytes_are_refused(obj: ObjectFile) -> None:
+    """Thousands of headers over one large section would be that many copies of it."""
+    start, count = _sections(obj.data)
+    damaged = bytearray(obj.data)
+    for index in range(count):
+        struct.pack_into("<QQ", damaged, start + 64 * index + 24, 0, len(damaged))
+
+    with pytest.raises(LinkError, match="larger than the file"):
+        link(ObjectFile(target=obj.target, data=bytes(damaged), symbol="f"), core.gate_names())
+
+
+def test_a_long_name_is_refused(obj: ObjectFile) -> None:
+    """Thousands of symbols with one long name would be that many copies of it."""
+    start, count = _sections(obj.data)
+    names = struct.unpack_from("<H", obj.data, 0x3E)[0]
+    assert names < count
+    damaged = bytearray(obj.data)
+    struct.pack_into("<QQ", damaged, start + 64 * names + 24, len(damaged), 5000)
+    damaged += b"f" * 4999 + b"\0"
+
+    with pytest.raises(LinkError, match="without an end"):
+        link(ObjectFile(target=obj.target, data=bytes(damaged), symbol="f"), core.gate_names())
+
+
 @given(st.integers(0, 63), st.integers(0, 9), st.integers(0, 2**64 - 1))
 def test_section_headers_may_say_anything(
     obj: ObjectFile, section: int, field: int, value: int
 ) -> None:
-    headers = struct.unpack_from("<Q", obj.data, 0x28)[0]
-    count = struct.unpack_from("<H", obj.data, 0x3C)[0]
+    headers, count = _sections(obj.data)
     layout = "<IIQQQQIIQQ"
     at = headers + section % count * 64
     fields = list(struct.unpack_from(layout, obj.data, at))
