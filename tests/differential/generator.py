@@ -60,9 +60,10 @@ _TRAPPING: Final = ("div_", "rem_", ".trunc_f")
 
 
 class Generator:
-    """Makes one module from a seed."""
+    """Makes one module from a seed; `statements` is about how many each function has."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, statements: int = 4) -> None:
+        self._statements = statements
         self._chance = random.Random(seed)  # noqa: S311  (a reproducible sequence)
         # What a branch to each open block brings, the innermost last.
         self._labels: list[tuple[str, ...]] = []
@@ -94,7 +95,11 @@ class Generator:
 
     def _function(self, name: str, index: int, results: tuple[str, ...]) -> str:
         self._room, self._index, self._labels = 60, index, [results]
-        body = " ".join(self._statement(3) for _ in range(self._chance.randrange(2, 6)))
+        body = ""
+        for _ in range(self._chance.randrange(self._statements - 2, self._statements + 2)):
+            # A short function may spend its room on one statement, a long one shall stay long.
+            self._room = max(self._room, self._statements)
+            body += self._statement(3)
         values = " ".join(self._expression(kind, 4) for kind in results)
         # Two of each type, after the parameters.
         locals_ = " ".join(f"(local {kind} {kind})" for kind in TYPES)

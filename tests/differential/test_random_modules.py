@@ -10,6 +10,7 @@ import pytest
 
 import interlock
 from interlock import bytecode
+from interlock.codegen.compiler_process import QUICK_IR_CHARACTERS
 from tests.differential.generator import FUNCTIONS, TYPES, Generator
 from tests.differential.peer import Outcome, Peer, call
 
@@ -48,26 +49,43 @@ def test_random_modules_behave_as_in_wasmtime(
     calls = ended = 0
     for seed in range(batch, total, BATCHES):
         text = Generator(seed).module()
-        data = bytecode.encode(bytecode.parse_wat(text))
-        module = engine.compile_wasm(data)
-        ours, theirs = engine.instantiate(module), Peer(data)
-        for name in (f"f{index}" for index in range(FUNCTIONS)):
-            for arguments in ARGUMENTS:
-                assert not call(ours, "refuel").trap
-                theirs.call("refuel")
-                mine, expected = call(ours, name, *arguments), theirs.call(name, *arguments)
-                assert _key(mine) == _key(expected), (seed, name, arguments, text)
-                calls += 1
-                ended += not mine.trap
-        memory: object = ours.exports["memory"]
-        assert isinstance(memory, interlock.Memory)
-        assert memory.read(0, len(memory)) == theirs.memory(), (seed, text)
-        for kind in TYPES:
-            variable: object = ours.exports[kind]
-            assert isinstance(variable, interlock.Global)
-            mine, expected = Outcome(value=variable.value), Outcome(value=theirs.value(kind))
-            assert _key(mine) == _key(expected), (seed, kind, text)
-        ours.close()
-        module.close()
+        outcomes = _compare(engine.compile_wat(text), seed)
+        calls += len(outcomes)
+        ended += sum(not each.trap for each in outcomes)
     # Else the modules would have little in them that is compared.
     assert ended > calls / 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_functions_too_long_for_the_whole_optimiser_behave_as_in_wasmtime(
+    engine: interlock.Engine, seed: int
+) -> None:
+    module = engine.compile_wat(Generator(seed, statements=100).module())
+    lengths = [len(module.inspect(at, stage="llvm")) for at in module.defined_function_indices]
+    assert sum(length > QUICK_IR_CHARACTERS for length in lengths) >= FUNCTIONS
+
+    _compare(module, seed)
+
+
+def _compare(module: interlock.Module, seed: int) -> list[Outcome]:
+    """Call all functions in both, then look at memory and globals; what the calls came to.  Closes the module."""
+    data = bytecode.encode(module.validated.module)
+    ours, theirs = module.engine.instantiate(module), Peer(data)
+    outcomes = []
+    for name in (f"f{index}" for index in range(FUNCTIONS)):
+        for arguments in ARGUMENTS:
+            assert not call(ours, "refuel").trap
+            theirs.call("refuel")
+            mine, expected = call(ours, name, *arguments), theirs.call(name, *arguments)
+            assert _key(mine) == _key(expected), (seed, name, arguments)
+            outcomes.append(mine)
+    memory: object = ours.exports["memory"]
+    assert isinstance(memory, interlock.Memory)
+    assert memory.read(0, len(memory)) == theirs.memory(), seed
+    for kind in TYPES:
+        variable: object = ours.exports[kind]
+        assert isinstance(variable, interlock.Global)
+        mine, expected = Outcome(value=variable.value), Outcome(value=theirs.value(kind))
+        assert _key(mine) == _key(expected), (seed, kind)
+    module.close()
+    return outcomes
