@@ -21,7 +21,7 @@ TARGETS: Final = ("x86_64-linux",)
 
 # The writer's own files; everything else below core/src runs in the application.
 _WRITER_ONLY: Final = ("writer_main.c", "writer.c", "arenas.c", "slots.c")
-_VALIDATOR: Final = "src/validate_x86_64*.c"
+_VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ PROGRAMS: Final = (
     ),
     Program(
         name="interlock-writer",
-        sources=(*(f"src/{name}" for name in _WRITER_ONLY), _VALIDATOR),
+        sources=(*(f"src/{name}" for name in _WRITER_ONLY), *_VALIDATOR),
         zig_target="x86_64-linux-musl",
         flags=("-fPIE", "-Wl,-z,now"),
     ),

@@ -2,7 +2,7 @@
  *
  * LLVMFuzzerTestOneInput for libFuzzer; with IL_FUZZ_MAIN, a main that mutates by a fixed generator for a number of rounds, so that
  * CI runs the same target under gcc's sanitizers:
- *   gcc -DIL_FUZZ_MAIN -fsanitize=address,undefined -Icore/include -Icore/src core/fuzz/fuzz_validate.c core/src/validate_x86_64.c
+ *   gcc -DIL_FUZZ_MAIN -fsanitize=address,undefined -Icore/include -Icore/src core/fuzz/fuzz_validate.c core/src/validate{,_x86_64,_aarch64}.c
  *   ./a.out 200000
  * What is checked besides memory: both forms agree, and each violation lies inside what it names.
  */

@@ -61,20 +61,33 @@ enum {
 /* ---- What is published ------------------------------------------------------------------------------------------------- */
 typedef enum il_arch { IL_ARCH_X86_64 = 1, IL_ARCH_AARCH64 = 2 } il_arch;
 
-/* Relocation kinds keep the object format's names.  Only branches to an import of the arena exist. */
-typedef enum il_relocation_kind { IL_R_X86_64_PLT32 = 4 } il_relocation_kind;
+/* Relocation kinds keep the object format's names and numbers.  Two sorts exist: branches to an import of the arena, and (AArch64
+ * only, where the address of a constant depends on the page of the code) references to the image's own constants. */
+typedef enum il_relocation_kind {
+    IL_R_X86_64_PLT32 = 4,                /* branch; the addend is -4 */
+    IL_R_AARCH64_ADR_PREL_PG_HI21 = 275,  /* adrp: constant */
+    IL_R_AARCH64_ADD_ABS_LO12_NC = 277,   /* add, and the loads of 1, 2, 4, 8 and 16 bytes: constant */
+    IL_R_AARCH64_LDST8_ABS_LO12_NC = 278,
+    IL_R_AARCH64_JUMP26 = 282,            /* b, bl: branch */
+    IL_R_AARCH64_CALL26 = 283,
+    IL_R_AARCH64_LDST16_ABS_LO12_NC = 284,
+    IL_R_AARCH64_LDST32_ABS_LO12_NC = 285,
+    IL_R_AARCH64_LDST64_ABS_LO12_NC = 286,
+    IL_R_AARCH64_LDST128_ABS_LO12_NC = 299
+} il_relocation_kind;
 
 typedef struct il_relocation {
-    uint32_t offset;       /* of the 4-byte field, from the start of the code; the addend is -4 */
-    uint32_t kind;         /* il_relocation_kind */
-    uint32_t import_index; /* into the arena's import table */
+    uint32_t offset; /* of the 4-byte field (x86-64) or instruction (AArch64), from the start of the code */
+    uint32_t kind;   /* il_relocation_kind */
+    uint32_t target; /* branch: index into the arena's import table; constant: offset in the image's rodata */
 } il_relocation;
 
-/* A jump table in rodata: count signed 32-bit values, each (target code offset - table address as seen from the code).
- * Every target must be an instruction boundary of the image. */
+/* A jump table in rodata: count signed 32-bit values; base_offset + value is the code offset of a target, which must be an
+ * instruction boundary of the image. */
 typedef struct il_jump_table {
     uint32_t rodata_offset;
     uint32_t count;
+    uint32_t base_offset; /* from the start of the code; of the table itself: IL_RODATA_DELTA + rodata_offset */
 } il_jump_table;
 
 typedef struct il_image {

@@ -54,11 +54,11 @@ typedef struct il_hello {
 
 enum {
     IL_PAYLOAD_BYTES_MAX = IL_IMAGE_CODE_BYTES_MAX + IL_IMAGE_RODATA_BYTES_MAX + IL_IMAGE_ENTRIES_MAX * 4 +
-                           IL_IMAGE_RELOCATIONS_MAX * 12 + IL_IMAGE_TABLES_MAX * 8,
+                           IL_IMAGE_RELOCATIONS_MAX * 12 + IL_IMAGE_TABLES_MAX * 12,
     IL_MESSAGE_BYTES_MAX = (int)sizeof(il_request) + IL_PAYLOAD_BYTES_MAX
 };
 
-_Static_assert(sizeof(il_request) == 64 && sizeof(il_relocation) == 12 && sizeof(il_jump_table) == 8, "no padding");
+_Static_assert(sizeof(il_request) == 64 && sizeof(il_relocation) == 12 && sizeof(il_jump_table) == 12, "no padding");
 _Static_assert(IL_ARENA_IMPORTS_MAX * 8 < IL_PAYLOAD_BYTES_MAX, "a table of imports fits");
 
 #endif

@@ -33,7 +33,9 @@ typedef struct il_validate_scratch {
     uint64_t targets[IL_SCRATCH_WORDS]; /* what direct branches name */
 } il_validate_scratch;
 
-/* True when every rule holds (verdict_out->rule is then 0); otherwise false, verdict_out tells the first violation.
+/* validate.c picks the validator of the image's architecture; validate_<arch>.c are these, and may be called with their own only.
+ *
+ * True when every rule holds (verdict_out->rule is then 0); otherwise false, verdict_out tells the first violation.
  * All of image's arrays must be readable for the counts it states; counts above the limits are a violation, not read.
  * policy may be NULL: nothing refused beyond our own. */
 bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
@@ -42,5 +44,14 @@ bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t 
 /* The same, but goes on after a violation and reports each one.  Returns their number. */
 uint32_t il_validate_image_all(const il_image *image, const il_policy *policy, uint32_t import_count,
                                il_validate_scratch *scratch, il_report report, void *context);
+
+bool il_validate_x86_64(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
+                        il_verdict *verdict_out);
+uint32_t il_validate_x86_64_all(const il_image *image, const il_policy *policy, uint32_t import_count,
+                                il_validate_scratch *scratch, il_report report, void *context);
+bool il_validate_aarch64(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
+                         il_verdict *verdict_out);
+uint32_t il_validate_aarch64_all(const il_image *image, const il_policy *policy, uint32_t import_count,
+                                 il_validate_scratch *scratch, il_report report, void *context);
 
 #endif

@@ -365,7 +365,7 @@ static bool check_relocation(pass *run, const insn *in, uint32_t offset, const u
     if (!is_branch || is_second || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 || in->imm != 0)
         return reject(run, IL_RULE_RELOCATION, offset, bytes, in->length,
                       "a relocation is out of order, or not the empty rel32 field of a call or jmp");
-    if (relocation->import_index >= run->import_count)
+    if (relocation->target >= run->import_count)
         return reject(run, IL_RULE_RELOCATION_TARGET, offset, bytes, in->length, "the import index is past the table");
     return true;
 }
@@ -487,8 +487,7 @@ static bool check_jump_tables(pass *run) {
             continue;
         }
         for (uint32_t entry = 0; entry < table->count; entry++) {
-            const int64_t target = (int64_t)load_signed(image->rodata + table->rodata_offset + entry * 4, 4) + IL_RODATA_DELTA +
-                                   table->rodata_offset;
+            const int64_t target = (int64_t)load_signed(image->rodata + table->rodata_offset + entry * 4, 4) + table->base_offset;
             if (target >= 0 && target < (int64_t)image->code_bytes && bit_test(run->scratch->starts, (uint32_t)target)) continue;
             if (!reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset + entry * 4, NULL, 0, "an entry names no instruction"))
                 return false;
@@ -499,7 +498,6 @@ static bool check_jump_tables(pass *run) {
 
 static bool check_sizes(pass *run, const il_policy *policy) {
     const il_image *image = run->image;
-    if (image->arch != IL_ARCH_X86_64) return reject(run, IL_RULE_UNSUPPORTED_ARCH, 0, NULL, 0, "") && false;
     if (image->code_bytes == 0 || image->code_bytes > IL_IMAGE_CODE_BYTES_MAX || image->rodata_bytes > IL_IMAGE_RODATA_BYTES_MAX ||
         image->entry_count == 0 || image->entry_count > IL_IMAGE_ENTRIES_MAX ||
         image->relocation_count > IL_IMAGE_RELOCATIONS_MAX || image->jump_table_count > IL_IMAGE_TABLES_MAX)
@@ -523,8 +521,8 @@ static pass begin(const il_image *image, const il_policy *policy, uint32_t impor
     return run;
 }
 
-bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
-                       il_verdict *verdict_out) {
+bool il_validate_x86_64(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
+                        il_verdict *verdict_out) {
     pass run = begin(image, policy, import_count, scratch);
     validate(&run, policy);
     *verdict_out = run.verdict;
@@ -536,8 +534,8 @@ static void count_only(void *context, const il_verdict *verdict) {
     (void)verdict;
 }
 
-uint32_t il_validate_image_all(const il_image *image, const il_policy *policy, uint32_t import_count,
-                               il_validate_scratch *scratch, il_report report, void *context) {
+uint32_t il_validate_x86_64_all(const il_image *image, const il_policy *policy, uint32_t import_count,
+                                il_validate_scratch *scratch, il_report report, void *context) {
     pass run = begin(image, policy, import_count, scratch);
     run.report = report == NULL ? count_only : report;
     run.context = context;

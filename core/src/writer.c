@@ -71,7 +71,7 @@ static void image_of(const il_request *request, uint8_t *payload, il_image *imag
 static void relocate(const il_image *image, uint8_t *code, uint32_t slot_offset, uint32_t stubs_offset) {
     for (uint32_t i = 0; i < image->relocation_count; i++) {
         const il_relocation *relocation = &image->relocations[i];
-        uint32_t stub = stubs_offset + relocation->import_index * IL_STUB_BYTES;
+        uint32_t stub = stubs_offset + relocation->target * IL_STUB_BYTES;
         uint32_t rel32 = stub - (slot_offset + relocation->offset + 4);
         memcpy(code + relocation->offset, &rel32, 4);
     }

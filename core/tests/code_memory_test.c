@@ -160,7 +160,7 @@ static void rejected_image_leaves_no_trace(void) {
 
 static void relocation_reaches_the_import(void) {
     static const uint8_t call[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xe8, 0, 0, 0, 0, 0xc3};
-    static il_relocation relocation = {.offset = 5, .kind = IL_R_X86_64_PLT32, .import_index = 2};
+    static il_relocation relocation = {.offset = 5, .kind = IL_R_X86_64_PLT32, .target = 2};
     reopen();
     il_arena arena = open_arena(1 << 20, 3).handle;
     il_image image = {.arch = IL_ARCH_X86_64, .code = call, .code_bytes = sizeof call, .entries = first_entry, .entry_count = 1,
@@ -175,10 +175,10 @@ static void relocation_reaches_the_import(void) {
     memcpy(&displacement, code_view + stub + 6, 4);
     memcpy(&target, rodata_view + stub + 10 + displacement - IL_RODATA_DELTA, 8);
     CHECK(target == 0x1002);
-    relocation.import_index = 3;
+    relocation.target = 3;
     reply = publish(arena, &image);
     CHECK(reply.status == IL_REJECTED && reply.verdict.rule == IL_RULE_RELOCATION_TARGET);
-    relocation.import_index = 2;
+    relocation.target = 2;
 }
 
 static void retired_slot_is_poison_and_waits(void) {

@@ -29,14 +29,15 @@ class ObjectFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relocation:
-    """A branch to an import, to be resolved by the writer.
+    """What only the writer can resolve: a branch to an import, or (AArch64) a reference to a constant of the image.
 
-    Analogous to an ELF `Elf64_Rela` whose symbol is undefined.  The kind keeps its ELF name and number; the addend is -4.
+    Analogous to an ELF `Elf64_Rela`.  The kind keeps its ELF name and number (`il_relocation_kind` in interlock.h).
     """
 
     offset: CodeOffset
     kind: int  # R_X86_64_PLT32 = 4
-    symbol: str  # an import of the arena
+    symbol: str | None  # an import of the arena; None: the constant at `rodata_offset`
+    rodata_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class JumpTable:
 
     rodata_offset: int
     count: int
+    base_offset: int  # what the displacements are added to, from the start of the code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

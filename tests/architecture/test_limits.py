@@ -20,6 +20,7 @@ _CORE_ONLY = {"IL_ARENAS_MAX", "IL_INSTRUCTION_BYTES_MAX", "IL_ERRNO_TEXT_BYTES"
 
 def _header_limits(repository: Path) -> dict[str, int]:
     header = (repository / "core/include/interlock.h").read_text(encoding="utf-8")
+    header = header[header.index("/* ---- Limits") : header.index("/* ---- What is published")]
     pairs = re.findall(r"^\s+(IL_\w+) = (\d+)(?: << (\d+))?,?\s*(?:/\*|$)", header, re.MULTILINE)
     return {name: int(value) << int(shift or 0) for name, value, shift in pairs}
 

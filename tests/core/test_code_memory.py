@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 SYSCALL = bytes.fromhex("90 0f05 c3")
 RULE_SYSTEM_CALL = 12
 RULE_IMAGE_SIZE = 1
+_WRITER_LOGIC = ("writer", "arenas", "slots", "validate", "validate_x86_64", "validate_aarch64")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> No
         compiler = [sys.executable, "-m", "ziglang", "cc"]
     flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitize else []
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-    sources = [f"src/{name}.c" for name in ("writer", "arenas", "slots", "validate_x86_64")]
+    sources = [f"src/{name}.c" for name in _WRITER_LOGIC]
     program = tmp_path / "code_memory_test"
     command = [*compiler, "-std=c11", "-O1", "-Iinclude", "-Isrc", *warnings, *flags]
     command += ["tests/code_memory_test.c", *sources, "-o", str(program)]

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         entries = {"entry": CodeOffset(0)}
         image = CodeImage(target=X86_64_LINUX_V3, code=data, entries=entries)
-    imports = sorted({relocation.symbol for relocation in image.relocations})
+    imports = sorted({each.symbol for each in image.relocations if each.symbol is not None})
     rejections = interlock.validate_image_all(image, imports=imports)
     if args.json:
         output.print_json(

@@ -147,12 +147,14 @@ class _Marshalled:
         self._entries = array.array("I", sorted(set(image.entries.values())))
         self._relocations = array.array("I")
         for relocation in image.relocations:
-            # What is not in the table becomes one past its end: refusing is the core's part.
-            index = import_indices.get(relocation.symbol, len(import_indices))
-            self._relocations.extend((relocation.offset, relocation.kind, index))
+            target = relocation.rodata_offset
+            if relocation.symbol is not None:
+                # What is not in the table becomes one past its end: refusing is the core's part.
+                target = import_indices.get(relocation.symbol, len(import_indices))
+            self._relocations.extend((relocation.offset, relocation.kind, target))
         self._jump_tables = array.array("I")
         for table in image.jump_tables:
-            self._jump_tables.extend((table.rodata_offset, table.count))
+            self._jump_tables.extend((table.rodata_offset, table.count, table.base_offset))
         self._code, self._rodata = image.code, image.rodata
         self.image = Image(
             arch=image.target.arch.value,

@@ -166,9 +166,15 @@ class _Linking:
         for at in sorted(self._table_entries):
             if at != end or at in self._referenced:
                 if end > start:
-                    tables.append(JumpTable(rodata_offset=start, count=(end - start) // 4))
+                    tables.append(_table_of_itself(start, end))
                 start = at
             end = at + 4
         if end > start:
-            tables.append(JumpTable(rodata_offset=start, count=(end - start) // 4))
+            tables.append(_table_of_itself(start, end))
         return tuple(tables)
+
+
+def _table_of_itself(start: int, end: int) -> JumpTable:
+    """Its displacements are relative to its own address."""
+    base = limits.RODATA_DELTA_BYTES + start
+    return JumpTable(rodata_offset=start, count=(end - start) // 4, base_offset=base)

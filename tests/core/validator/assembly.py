@@ -161,11 +161,11 @@ def _lay_out(elf: _Object) -> tuple[bytes, dict[int, int]]:
     return bytes(rodata), places
 
 
-def _runs(offsets: list[int], starts: set[int]) -> tuple[tuple[int, int], ...]:
+def _runs(offsets: list[int], starts: set[int]) -> tuple[tuple[int, int, int], ...]:
     runs: list[list[int]] = []
     for offset in offsets:
         if runs and runs[-1][0] + 4 * runs[-1][1] == offset and offset not in starts:
             runs[-1][1] += 1
         else:
             runs.append([offset, 1])
-    return tuple((start, count) for start, count in runs)
+    return tuple((start, count, RODATA_DELTA + start) for start, count in runs)

@@ -20,7 +20,8 @@ def validator(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Val
     library = tmp_path_factory.mktemp("validator") / "validator.so"
     flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
     core = repository / "core"
-    sources = [core / "src" / "validate_x86_64.c", core / "src" / "validate_public.c"]
+    names = ("validate", "validate_x86_64", "validate_aarch64", "validate_public")
+    sources = [core / "src" / f"{name}.c" for name in names]
     command = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.17", *flags]
     command += ["-fPIC", "-shared", f"-I{core / 'include'}", "-o", library, *sources]
     subprocess.run(command, check=True)

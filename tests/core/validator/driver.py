@@ -14,11 +14,11 @@ RODATA_DELTA = 64 << 20
 
 
 class CRelocation(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("offset", "kind", "import_index")]
+    _fields_ = [(name, ctypes.c_uint32) for name in ("offset", "kind", "target")]
 
 
 class CJumpTable(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("rodata_offset", "count")]
+    _fields_ = [(name, ctypes.c_uint32) for name in ("rodata_offset", "count", "base_offset")]
 
 
 class CImage(ctypes.Structure):
@@ -66,7 +66,7 @@ class Image:
     rodata: bytes = b""
     entries: tuple[int, ...] = (0,)
     relocations: tuple[tuple[int, int, int], ...] = ()
-    tables: tuple[tuple[int, int], ...] = ()
+    tables: tuple[tuple[int, int, int], ...] = ()  # rodata offset, count, base
     arch: int = 1
     imports: int = 0
     refused_classes: int = 0

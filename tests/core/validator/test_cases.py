@@ -50,9 +50,10 @@ def _directive(values: dict[str, Any], name: str, *words: str) -> None:
         offset, targets = int(words[0]), [int(word) for word in words[2:]]
         entries = [target - RODATA_DELTA - offset for target in targets]
         values["rodata"] = bytes(offset) + struct.pack(f"<{len(entries)}i", *entries)
-        values["tables"].append((offset, len(entries)))
+        values["tables"].append((offset, len(entries), RODATA_DELTA + offset))
     elif name == "raw_table":
-        values["tables"].append(tuple(int(word, 0) for word in words))
+        offset, count = (int(word, 0) for word in words)
+        values["tables"].append((offset, count, RODATA_DELTA + offset))
     elif name == "relocation":
         values["relocations"].append(tuple(int(word, 0) for word in words))
     elif name == "entries":

@@ -18,7 +18,8 @@ def test_mutated_images_under_address_and_undefined_sanitizers(repository: Path,
     program = tmp_path / "fuzz_validate"
     flags = ["-std=c11", "-O1", "-g", "-DIL_FUZZ_MAIN", "-fno-sanitize-recover=all"]
     flags += ["-fsanitize=address,undefined", f"-I{core / 'include'}", f"-I{core / 'src'}"]
-    sources = [core / "fuzz" / "fuzz_validate.c", core / "src" / "validate_x86_64.c"]
+    names = ("validate", "validate_x86_64", "validate_aarch64")
+    sources = [core / "fuzz" / "fuzz_validate.c", *(core / "src" / f"{name}.c" for name in names)]
     subprocess.run(["gcc", *flags, "-o", program, *sources], check=True)
 
     result = subprocess.run([program, "200000"], check=False, capture_output=True, text=True)
