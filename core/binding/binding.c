@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "arch_abi.h"
 #include "interlock.h"
 #include "python_abi.h"
 
-enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000, INTEGER_REGISTERS = 6, VECTOR_REGISTERS = 8 };
+enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000 };
 
 /* `ii:F` split: letters i I f F (see interlock/runtime/externals.py). */
 typedef struct signature {
@@ -143,8 +144,8 @@ typedef struct placement {
 } placement;
 
 static void place(placement *to, uint64_t bits, bool is_in_vector) {
-    if (is_in_vector && to->vectors < VECTOR_REGISTERS) to->regs->vector[to->vectors++] = bits;
-    else if (!is_in_vector && to->integers < INTEGER_REGISTERS) to->regs->integer[to->integers++] = bits;
+    if (is_in_vector && to->vectors < IL_VECTOR_REGISTERS) to->regs->vector[to->vectors++] = bits;
+    else if (!is_in_vector && to->integers < IL_INTEGER_REGISTERS) to->regs->integer[to->integers++] = bits;
     else to->stack[to->regs->stack_count++] = bits;
 }
 
@@ -265,8 +266,8 @@ static PyObject *arguments_from(const signature *type, const il_registers *regs,
     if (type->result_count > 1) *slots_out = (uint64_t *)(uintptr_t)regs->integer[integers++];
     for (uint32_t i = 0; tuple != NULL && i < type->param_count; i++) {
         const bool is_in_vector = is_vector(type->letters[i]);
-        const uint64_t bits = is_in_vector && vectors < VECTOR_REGISTERS      ? regs->vector[vectors++]
-                              : !is_in_vector && integers < INTEGER_REGISTERS ? regs->integer[integers++]
+        const uint64_t bits = is_in_vector && vectors < IL_VECTOR_REGISTERS      ? regs->vector[vectors++]
+                              : !is_in_vector && integers < IL_INTEGER_REGISTERS ? regs->integer[integers++]
                                                                               : regs->stack[on_stack++];
         PyObject *value = value_from(bits, type->letters[i]);
         if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;

@@ -53,7 +53,7 @@ enum {
     IL_ARENA_IMPORTS_MAX = 256,
     IL_ARENAS_MAX = 4096,
     IL_INSTRUCTION_BYTES_MAX = 15,
-    IL_FRAME_BYTES_MAX = 256 << 10,     /* one stack frame of published code; a larger adjustment of rsp is refused */
+    IL_FRAME_BYTES_MAX = 256 << 10,     /* one stack frame of published code; a larger adjustment of sp is refused */
     IL_STACK_ROOM_BYTES = 768 << 10,    /* kept free below the stack limit: one frame, one gate, one signal frame */
     IL_ERRNO_TEXT_BYTES = 128
 };
@@ -179,9 +179,9 @@ IL_API il_status il_harden(void);
 /* ---- Running ------------------------------------------------------------------------------------------------------------ */
 struct il_registers;
 
-/* One per engine; its first word is what function prologues compare with rsp: [[vmctx + 0] + 0]. */
+/* One per engine; its first word is what function prologues compare the stack pointer with: [[vmctx + 0] + 0]. */
 typedef struct il_exec {
-    uint64_t stack_limit;          /* prologues trap when rsp is below this; whoever resumes guest code sets its own */
+    uint64_t stack_limit;          /* prologues trap when sp is below this; whoever resumes guest code sets its own */
     /* Calls an imported function: regs as in il_registers.  Returns an il_trap_kind (0 = none).  Set by the embedder. */
     uint32_t (*host_call)(void *vmctx, uint32_t import_index, struct il_registers *regs);
     /* Makes function func_index runnable (compile, publish); writes its address.  Returns an il_trap_kind (0 = none). */
@@ -189,10 +189,10 @@ typedef struct il_exec {
     uint64_t stack_bytes_max;      /* of guest code below the outermost entry; 0 = all of the thread's stack */
 } il_exec;
 
-/* Arguments and results at a crossing, as the System V AMD64 ABI places them: integer registers rdi rsi rdx rcx r8 r9,
- * xmm0-7 (low 8 bytes), then stack slots.  Result in integer[0] (rax) or vector[0] (xmm0). */
+/* Arguments and results at a crossing, as the platform's C ABI places them: System V AMD64 in rdi rsi rdx rcx r8 r9 (6 are used)
+ * and xmm0-7, AAPCS64 in x0-7 and v0-7 (low 8 bytes each), then in stack slots.  Result in integer[0] (rax, x0) or vector[0]. */
 typedef struct il_registers {
-    uint64_t integer[6];
+    uint64_t integer[8];
     uint64_t vector[8];
     const uint64_t *stack;
     uint64_t stack_count;          /* into code; a host function knows its signature and gets 0 */

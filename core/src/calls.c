@@ -3,10 +3,10 @@
 
 #include <stddef.h>
 
-_Static_assert(offsetof(il_activation, exit_sp) == 0 && offsetof(il_activation, registers) == 8, "calls_x86_64.S");
-_Static_assert(offsetof(il_registers, vector) == 48 && offsetof(il_registers, stack) == 112 &&
-                   offsetof(il_registers, stack_count) == 120 && sizeof(il_registers) == 128,
-               "calls_x86_64.S");
+_Static_assert(offsetof(il_activation, exit_sp) == 0 && offsetof(il_activation, registers) == 8, "calls.S");
+_Static_assert(offsetof(il_registers, vector) == 64 && offsetof(il_registers, stack) == 128 &&
+                   offsetof(il_registers, stack_count) == 136 && sizeof(il_registers) == 144,
+               "calls.S");
 _Static_assert(offsetof(il_exec, stack_limit) == 0, "prologues read the first word");
 
 /* Pushing arguments and entering a function needs this much more than the limit leaves. */

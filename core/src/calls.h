@@ -4,7 +4,7 @@
 
 #include "region.h"
 
-/* One for each il_call in progress, on the caller's stack, linked by thread.  calls_x86_64.S knows the first two fields. */
+/* One for each il_call in progress, on the caller's stack, linked by thread.  calls.S knows the first two fields. */
 typedef struct il_activation {
     uint64_t exit_sp;              /* stack pointer that il_trap_exit needs */
     uint64_t registers;            /* il_registers to fill with the result */
@@ -24,12 +24,12 @@ extern _Thread_local il_activation *il_current __attribute__((tls_model("initial
 /* Set by Ctrl-C while guest code or a gate ran; il_resume takes it back. */
 extern _Thread_local uint32_t il_user_interrupt __attribute__((tls_model("initial-exec")));
 
-/* calls_x86_64.S.  Returns false, or true after a trap. */
+/* calls.S.  Returns false, or true after a trap. */
 bool il_enter(il_activation *activation, uint64_t address, const il_registers *regs);
-/* Not a function: control arrives here with rsp = exit_sp of the innermost activation, and il_enter returns true. */
+/* Not a function: control arrives here with the stack pointer = exit_sp of the innermost activation, and il_enter returns true. */
 extern const char il_trap_exit[];
 _Noreturn void il_leave(uint64_t exit_sp);
-/* Entered from stubs with the function index in r11d. */
+/* Entered from stubs with the function index in r11d (x86-64) or w16 (AArch64). */
 extern const char il_gate_host_call[], il_gate_compile[];
 
 /* Ends the innermost activation: for gates, which run in it. */

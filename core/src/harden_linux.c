@@ -2,7 +2,6 @@
  * other process.  Nothing of it can be undone.
  */
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -25,7 +24,7 @@ static const struct { uint32_t number, bit; } executable[] = {
 /* Ways around a mapping's protection, and into other processes. */
 static const uint32_t refused[] = {
     SYS_ptrace, IL_SYS_PROCESS_VM_READV, IL_SYS_PROCESS_VM_WRITEV, IL_SYS_PIDFD_GETFD, IL_SYS_MEMFD_CREATE, IL_SYS_USERFAULTFD,
-    IL_SYS_IO_URING_SETUP, SYS_remap_file_pages, SYS_personality, SYS_modify_ldt, SYS_uselib};
+    IL_SYS_IO_URING_SETUP, SYS_remap_file_pages, SYS_personality, IL_REFUSED_OF_ARCH};
 
 enum { EXECUTABLE = sizeof executable / sizeof *executable, REFUSED = sizeof refused / sizeof *refused };
 
@@ -33,7 +32,7 @@ static uint16_t make_filter(struct sock_filter *program) {
     uint16_t at = 0;
 #define EMIT(...) program[at++] = (struct sock_filter)__VA_ARGS__
     EMIT(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)));
-    EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
+    EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IL_AUDIT_ARCH, 1, 0));
     EMIT(BPF_STMT(BPF_RET | BPF_K, REFUSE)); /* the 32-bit system calls have other numbers */
     EMIT(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
     EMIT(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1));

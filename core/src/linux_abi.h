@@ -2,15 +2,12 @@
 #ifndef IL_LINUX_ABI_H
 #define IL_LINUX_ABI_H
 
+#include <stdint.h>
+
+#include "linux_arch.h" /* of the target's folder */
+
 enum {
-    IL_SYS_PROCESS_VM_READV = 310, /* x86-64, down to IL_SYS_PKEY_MPROTECT */
-    IL_SYS_PROCESS_VM_WRITEV = 311,
-    IL_SYS_SECCOMP = 317,
-    IL_SYS_MEMFD_CREATE = 319,
-    IL_SYS_USERFAULTFD = 323,
-    IL_SYS_MEMBARRIER = 324,
-    IL_SYS_PKEY_MPROTECT = 329,
-    IL_SYS_IO_URING_SETUP = 425,   /* all architectures from here on */
+    IL_SYS_IO_URING_SETUP = 425,   /* the same on all architectures; older ones are in linux_arch.h */
     IL_SYS_CLOSE_RANGE = 436,      /* Linux 5.9 */
     IL_SYS_PIDFD_GETFD = 438,
     IL_SYS_MSEAL = 462,            /* Linux 6.10 */

@@ -38,6 +38,7 @@ typedef struct il_reply {
     uint32_t is_recycled;       /* the slot held other code before */
     uint64_t handle;
     uint64_t slot_offset;
+    uint64_t changed_bytes;     /* of code, from there on */
     uint64_t taken_bytes;       /* of the view, quarantine included */
     uint64_t quarantined_bytes;
     il_verdict verdict;

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "calls.h"
 #include "protocol.h"
 
@@ -91,11 +92,13 @@ static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_o
     if (!receive_reply(reply_out)) return lose_writer(IL_WRITER_LOST, "receive from the writer", errno);
     taken_bytes = reply_out->taken_bytes;
     quarantined_bytes = reply_out->quarantined_bytes;
-    if (reply_out->is_recycled != 0) il_views_synchronise();
     switch (reply_out->status) {
     case IL_OK:
-        if (reply_out->slot_offset < IL_CODE_VIEW_BYTES) return IL_OK;
-        break;
+        if (reply_out->slot_offset >= IL_CODE_VIEW_BYTES || reply_out->changed_bytes > IL_CODE_VIEW_BYTES - reply_out->slot_offset)
+            break;
+        il_cache_drop((const uint8_t *)(uintptr_t)(views.code_base + reply_out->slot_offset), reply_out->changed_bytes);
+        if (reply_out->is_recycled != 0) il_views_synchronise();
+        return IL_OK;
     case IL_REJECTED: return IL_REJECTED;
     case IL_STALE: return il_fail(IL_STALE, "the handle names something that was closed or retired", 0);
     case IL_NO_MEMORY: return il_fail(IL_NO_MEMORY, "the arena's quota or the region is used up", 0);

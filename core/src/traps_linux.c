@@ -12,10 +12,11 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "calls.h"
+#include "linux_abi.h"
 
 enum { FAULTS = 5, SIGNALS = FAULTS + 2, DEADLINE_SIGNAL = SIGURG, USER_SIGNAL = SIGINT, REPEAT_NANOSECONDS = 5000000 };
 static const int numbers[SIGNALS] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, DEADLINE_SIGNAL, USER_SIGNAL};
@@ -52,17 +53,10 @@ uint64_t il_stack_low(void) {
 }
 
 /* ---- From a fault to a trap kind -------------------------------------------------------------------------------------------- */
-static uint32_t kind_of_trap_instruction(uint64_t pc) {
-    static const uint8_t trap[4] = {0x67, 0x0f, 0xb9, 0x40};
-    const uint8_t *code = (const uint8_t *)(uintptr_t)pc;
-    if (!il_is_code_addr(pc + sizeof trap) || memcmp(code, trap, sizeof trap) != 0) return IL_TRAP_FAULT;
-    return code[4] != IL_TRAP_NONE ? code[4] : IL_TRAP_FAULT;
-}
-
 static uint32_t kind_of_fault(int number, const siginfo_t *info, uint64_t pc) {
     switch (number) {
-    case SIGILL: return kind_of_trap_instruction(pc);
-    case SIGTRAP: return IL_TRAP_CODE_RETIRED;
+    case SIGILL:
+    case SIGTRAP: return il_trap_kind_at((const uint8_t *)(uintptr_t)pc, il_code_base + IL_CODE_VIEW_BYTES - pc);
     case SIGSEGV:
     case SIGBUS: return il_is_memory_addr((uint64_t)(uintptr_t)info->si_addr) ? IL_TRAP_MEMORY_OUT_OF_BOUNDS : IL_TRAP_FAULT;
     default: return IL_TRAP_FAULT;
@@ -74,8 +68,7 @@ static bool leave_guest(ucontext_t *context, uint32_t kind, uint64_t pc) {
     if (here == NULL || here->is_in_host != 0) return false;
     here->trap_kind = kind;
     here->trap_pc = pc;
-    context->uc_mcontext.gregs[REG_RSP] = (greg_t)here->exit_sp;
-    context->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)il_trap_exit;
+    il_context_redirect(context, (uint64_t)(uintptr_t)il_trap_exit, here->exit_sp);
     return true;
 }
 
@@ -109,8 +102,8 @@ static void pass_on(int number, siginfo_t *info, void *context) {
 static void on_fault(int number, siginfo_t *info, void *argument) {
     const int error_number = errno;
     ucontext_t *context = argument;
-    uint64_t pc = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
-    if (number == SIGTRAP) pc--; /* int3 is one byte, and has been executed */
+    uint64_t pc = il_context_pc(context);
+    if (number == SIGTRAP) pc -= IL_BREAKPOINT_ADVANCE;
     const bool is_ours = info->si_code > 0 && il_is_code_addr(pc) && leave_guest(context, kind_of_fault(number, info, pc), pc);
     if (!is_ours) pass_on(number, info, argument);
     errno = error_number;
@@ -119,7 +112,7 @@ static void on_fault(int number, siginfo_t *info, void *argument) {
 static void on_deadline(int number, siginfo_t *info, void *argument) {
     const int error_number = errno;
     ucontext_t *context = argument;
-    const uint64_t pc = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
+    const uint64_t pc = il_context_pc(context);
     if (info->si_code != SI_TIMER || info->si_value.sival_ptr != (void *)chains) {
         pass_on(number, info, argument);
     } else if (has_timer) {
@@ -135,7 +128,7 @@ static void on_deadline(int number, siginfo_t *info, void *argument) {
 static void on_user(int number, siginfo_t *info, void *argument) {
     const int error_number = errno;
     ucontext_t *context = argument;
-    const uint64_t pc = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
+    const uint64_t pc = il_context_pc(context);
     const il_activation *here = il_current;
     pass_on(number, info, argument);
     if (here != NULL && here->is_in_host != IL_IN_HOST_FUNCTION) {

@@ -3,15 +3,11 @@
 
 #include <string.h>
 
-/* endbr64; jmp [rip + IL_RODATA_DELTA - 10]: the target lies at the stub's own offset of the rodata view. */
-static const uint8_t import_stub[IL_STUB_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0xf6,      0xff,
-                                                   0xff, 0x03, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
-_Static_assert(IL_RODATA_DELTA - 10 == 0x03fffff6, "the stub's displacement");
-
-/* Ascending 8-byte stores, which other processors see in this order: an instruction's first byte is poisoned before or together
+/* Ascending 8-byte stores, which other processors of x86-64 see in this order: an instruction's first byte is poisoned before or together
  * with its others, so that a thread inside does not find an old opcode with a poisoned operand in memory. */
 static void poison(uint8_t *at, uint64_t bytes) {
-    for (uint64_t i = 0; i + 8 <= bytes; i += 8) *(volatile uint64_t *)(void *)(at + i) = UINT64_C(0xCCCCCCCCCCCCCCCC);
+    for (uint64_t i = 0; i + 8 <= bytes; i += 8) *(volatile uint64_t *)(void *)(at + i) = IL_POISON_WORD;
+    il_cache_clean(at, bytes);
 }
 
 /* Fills pages touched for the first time, so that nothing but traps surrounds code.  True when the slot held code before. */
@@ -67,31 +63,27 @@ static void image_of(const il_request *request, uint8_t *payload, il_image *imag
     };
 }
 
-/* The validator has seen to it that every field is inside the code and every index inside the import table. */
-static void relocate(const il_image *image, uint8_t *code, uint32_t slot_offset, uint32_t stubs_offset) {
-    for (uint32_t i = 0; i < image->relocation_count; i++) {
-        const il_relocation *relocation = &image->relocations[i];
-        uint32_t stub = stubs_offset + relocation->target * IL_STUB_BYTES;
-        uint32_t rel32 = stub - (slot_offset + relocation->offset + 4);
-        memcpy(code + relocation->offset, &rel32, 4);
-    }
-}
-
-/* Rodata, then code with a trap in place of every entry's first byte, then these bytes. */
+/* Rodata, then code with a trap in place of every entry's first unit, then these units. */
 static void write_image(il_writer_state *state, const il_image *image, uint32_t slot_offset) {
     uint8_t *code = state->code + slot_offset;
+    const il_code_unit trap = (il_code_unit)IL_POISON_WORD;
+    il_code_unit first;
     uint32_t at = 0;
     if (image->rodata_bytes > 0) memcpy(state->rodata + slot_offset, image->rodata, image->rodata_bytes);
     for (uint32_t i = 0; i < image->entry_count; i++) {
         uint32_t entry = image->entries[i];
         if (entry < at) continue; /* two names of one entry */
         memcpy(code + at, image->code + at, entry - at);
-        code[entry] = IL_POISON;
-        at = entry + 1;
+        memcpy(code + entry, &trap, sizeof trap);
+        at = entry + (uint32_t)sizeof trap;
     }
     memcpy(code + at, image->code + at, image->code_bytes - at);
-    for (uint32_t i = 0; i < image->entry_count; i++)
-        __atomic_store_n(code + image->entries[i], image->code[image->entries[i]], __ATOMIC_RELEASE);
+    il_cache_clean(code, image->code_bytes);
+    for (uint32_t i = 0; i < image->entry_count; i++) {
+        memcpy(&first, image->code + image->entries[i], sizeof first);
+        __atomic_store_n((il_code_unit *)(void *)(code + image->entries[i]), first, __ATOMIC_RELEASE);
+    }
+    il_cache_clean(code, image->code_bytes);
 }
 
 static il_status publish(il_writer_state *state, const il_request *request, uint8_t *payload, il_reply *reply) {
@@ -100,6 +92,10 @@ static il_status publish(il_writer_state *state, const il_request *request, uint
     il_image image;
     if (arena == NULL) return IL_STALE;
     image_of(request, payload, &image);
+    if (image.arch != IL_ARCH_NATIVE) {
+        reply->verdict.rule = IL_RULE_UNSUPPORTED_ARCH; /* valid perhaps, but not to be run here */
+        return IL_REJECTED;
+    }
     if (!il_validate_image(&image, &arena->policy, arena->import_count, &state->scratch, &reply->verdict)) return IL_REJECTED;
 
     uint32_t bytes = image.code_bytes > image.rodata_bytes ? image.code_bytes : image.rodata_bytes;
@@ -109,24 +105,27 @@ static il_status publish(il_writer_state *state, const il_request *request, uint
     uint64_t slot_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
     /* What is free is poison already: only the image's own bytes are written below. */
     reply->is_recycled = poison_fresh(state, slot_offset, slot_offset + slot_bytes);
-    relocate(&image, payload + (image.code - payload), slot_offset, arena->stubs * IL_SLOT_GRAIN_BYTES);
+    for (uint32_t i = 0; i < image.relocation_count; i++)
+        il_relocate(payload + (image.code - payload), &image.relocations[i], slot_offset, arena->stubs * IL_SLOT_GRAIN_BYTES);
     write_image(state, &image, slot_offset);
     reply->handle = il_ledger_handle(&state->ledger, slot);
     reply->slot_offset = slot_offset;
+    reply->changed_bytes = slot_bytes;
     return IL_OK;
 }
 
-static void retire_slot(il_writer_state *state, uint32_t slot) {
+static void retire_slot(il_writer_state *state, uint32_t slot, il_reply *reply) {
+    reply->slot_offset = (uint64_t)slot * IL_SLOT_GRAIN_BYTES;
+    reply->changed_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
     /* Only code is poisoned: a thread may be between the fetch of an instruction and its load from rodata. */
-    poison(state->code + (uint64_t)slot * IL_SLOT_GRAIN_BYTES,
-           (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES);
+    poison(state->code + reply->slot_offset, reply->changed_bytes);
     il_ledger_quarantine(&state->ledger, slot);
 }
 
-static il_status retire(il_writer_state *state, il_code code) {
+static il_status retire(il_writer_state *state, il_code code, il_reply *reply) {
     uint32_t slot = il_ledger_code(&state->ledger, code);
     if (slot == IL_NO_SLOT) return IL_STALE;
-    retire_slot(state, slot);
+    retire_slot(state, slot, reply);
     return IL_OK;
 }
 
@@ -140,32 +139,38 @@ static il_status open_arena(il_writer_state *state, const il_request *request, c
         return status;
     }
     uint64_t slot_offset = (uint64_t)slot * IL_SLOT_GRAIN_BYTES;
-    reply->is_recycled = poison_fresh(state, slot_offset, slot_offset + state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES);
+    uint64_t slot_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
+    reply->is_recycled = poison_fresh(state, slot_offset, slot_offset + slot_bytes);
     for (uint64_t i = 0; i < request->import_count; i++) {
         uint64_t at = slot_offset + i * IL_STUB_BYTES;
         memcpy(state->rodata + at, payload + i * 8, 8);
-        memcpy(state->code + at, import_stub, IL_STUB_BYTES);
+        il_stub_write(state->code + at, (uint32_t)at);
     }
+    il_cache_clean(state->code + slot_offset, request->import_count * IL_STUB_BYTES);
+    reply->slot_offset = slot_offset;
+    reply->changed_bytes = slot_bytes;
     il_arena_record *arena = il_ledger_arena(&state->ledger, reply->handle);
     arena->import_count = request->import_count;
     arena->stubs = slot;
     return IL_OK;
 }
 
-static il_status close_arena(il_writer_state *state, il_arena handle) {
+static il_status close_arena(il_writer_state *state, il_arena handle, il_reply *reply) {
     il_arena_record *arena = il_ledger_arena(&state->ledger, handle);
     if (arena == NULL) return IL_STALE;
-    while (arena->first != IL_NO_SLOT) retire_slot(state, arena->first);
+    while (arena->first != IL_NO_SLOT) retire_slot(state, arena->first, reply);
     il_ledger_close_arena(&state->ledger, handle);
+    reply->slot_offset = 0; /* more than one slot: all that was ever used */
+    reply->changed_bytes = state->used_bytes;
     return IL_OK;
 }
 
 static il_status answer(il_writer_state *state, const il_request *request, uint8_t *payload, il_reply *reply) {
     switch (request->operation) {
     case IL_OP_PUBLISH: return publish(state, request, payload, reply);
-    case IL_OP_RETIRE: return retire(state, request->handle);
+    case IL_OP_RETIRE: return retire(state, request->handle, reply);
     case IL_OP_ARENA_OPEN: return open_arena(state, request, payload, reply);
-    case IL_OP_ARENA_CLOSE: return close_arena(state, request->handle);
+    case IL_OP_ARENA_CLOSE: return close_arena(state, request->handle, reply);
     default: return IL_INVALID_ARGUMENT;
     }
 }

@@ -4,11 +4,10 @@
 #ifndef IL_WRITER_H
 #define IL_WRITER_H
 
+#include "arch.h"
 #include "arenas.h"
 #include "protocol.h"
 #include "validate.h"
-
-enum { IL_POISON = 0xCC, IL_STUB_BYTES = 16 };
 
 typedef struct il_writer_state {
     uint8_t *code;             /* writable views, IL_CODE_VIEW_BYTES each */

@@ -89,7 +89,7 @@ static il_image ret_image(uint32_t rodata_bytes) {
 
 static bool is_poison(uint64_t start, uint64_t end) {
     for (uint64_t i = start; i < end; i++)
-        if (code_view[i] != IL_POISON) return false;
+        if (code_view[i] != (uint8_t)IL_POISON_WORD) return false;
     return true;
 }
 

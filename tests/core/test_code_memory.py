@@ -86,9 +86,18 @@ def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> No
         compiler = [sys.executable, "-m", "ziglang", "cc"]
     flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitize else []
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-    sources = [f"src/{name}.c" for name in _WRITER_LOGIC]
+    sources = [*(f"src/{name}.c" for name in _WRITER_LOGIC), "src/x86_64/arch.c"]
     program = tmp_path / "code_memory_test"
-    command = [*compiler, "-std=c11", "-O1", "-Iinclude", "-Isrc", *warnings, *flags]
+    command = [
+        *compiler,
+        "-std=c11",
+        "-O1",
+        "-Iinclude",
+        "-Isrc",
+        "-Isrc/x86_64",
+        *warnings,
+        *flags,
+    ]
     command += ["tests/code_memory_test.c", *sources, "-o", str(program)]
     subprocess.run(command, cwd=core, check=True)
 

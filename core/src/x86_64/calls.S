@@ -1,4 +1,4 @@
-/* calls_x86_64.S - the only instructions that enter and leave published code (System V AMD64). */
+/* calls.S - the only instructions that enter and leave published code (System V AMD64). */
     .intel_syntax noprefix
     .text
 
@@ -20,26 +20,26 @@ il_enter:
     mov [rdi], rsp                  /* exit_sp */
     mov rax, rdx
     mov r11, rsi
-    mov rcx, [rax + 120]            /* stack_count */
+    mov rcx, [rax + 136]            /* stack_count */
     test rcx, rcx
     jz 2f
     lea rdx, [rcx + 1]
     and rdx, -2
     shl rdx, 3
     sub rsp, rdx
-    mov rsi, [rax + 112]
+    mov rsi, [rax + 128]
 1:  mov rdx, [rsi + rcx * 8 - 8]
     mov [rsp + rcx * 8 - 8], rdx
     dec rcx
     jnz 1b
-2:  movq xmm0, qword ptr [rax + 48]
-    movq xmm1, qword ptr [rax + 56]
-    movq xmm2, qword ptr [rax + 64]
-    movq xmm3, qword ptr [rax + 72]
-    movq xmm4, qword ptr [rax + 80]
-    movq xmm5, qword ptr [rax + 88]
-    movq xmm6, qword ptr [rax + 96]
-    movq xmm7, qword ptr [rax + 104]
+2:  movq xmm0, qword ptr [rax + 64]
+    movq xmm1, qword ptr [rax + 72]
+    movq xmm2, qword ptr [rax + 80]
+    movq xmm3, qword ptr [rax + 88]
+    movq xmm4, qword ptr [rax + 96]
+    movq xmm5, qword ptr [rax + 104]
+    movq xmm6, qword ptr [rax + 112]
+    movq xmm7, qword ptr [rax + 120]
     mov rdi, [rax]
     mov rsi, [rax + 8]
     mov rdx, [rax + 16]
@@ -51,7 +51,7 @@ il_enter:
     mov rdi, [rsp]
     mov rdi, [rdi + 8]              /* registers */
     mov [rdi], rax
-    movq qword ptr [rdi + 48], xmm0
+    movq qword ptr [rdi + 64], xmm0
     xor eax, eax
     jmp 3f
 
@@ -92,31 +92,31 @@ il_gate_host_call:
     endbr64
     push rbp
     mov rbp, rsp
-    sub rsp, 128                    /* il_registers */
+    sub rsp, 144                    /* il_registers */
     mov [rsp], rdi
     mov [rsp + 8], rsi
     mov [rsp + 16], rdx
     mov [rsp + 24], rcx
     mov [rsp + 32], r8
     mov [rsp + 40], r9
-    movq qword ptr [rsp + 48], xmm0
-    movq qword ptr [rsp + 56], xmm1
-    movq qword ptr [rsp + 64], xmm2
-    movq qword ptr [rsp + 72], xmm3
-    movq qword ptr [rsp + 80], xmm4
-    movq qword ptr [rsp + 88], xmm5
-    movq qword ptr [rsp + 96], xmm6
-    movq qword ptr [rsp + 104], xmm7
+    movq qword ptr [rsp + 64], xmm0
+    movq qword ptr [rsp + 72], xmm1
+    movq qword ptr [rsp + 80], xmm2
+    movq qword ptr [rsp + 88], xmm3
+    movq qword ptr [rsp + 96], xmm4
+    movq qword ptr [rsp + 104], xmm5
+    movq qword ptr [rsp + 112], xmm6
+    movq qword ptr [rsp + 120], xmm7
     lea rax, [rbp + 16]
-    mov [rsp + 112], rax
-    mov qword ptr [rsp + 120], 0
+    mov [rsp + 128], rax
+    mov qword ptr [rsp + 136], 0
     mov esi, r11d
     mov rdx, rsp
     mov rcx, [rbp + 8]
     dec rcx
     call il_host_call
     mov rax, [rsp]
-    movq xmm0, qword ptr [rsp + 48]
+    movq xmm0, qword ptr [rsp + 64]
     leave
     ret
 
