@@ -37,7 +37,7 @@ _Noreturn void il_trap(il_trap_kind kind, uint64_t pc);
 /* Before a gate returns into guest code. */
 void il_resume(uint64_t pc);
 
-/* traps_linux.c.  Lowest address of the calling thread's stack; 0 when the system does not tell. */
+/* signals_linux.c.  Lowest address of the calling thread's stack; 0 when the system does not tell. */
 uint64_t il_stack_low(void);
 /* Whether the address lies in, or within 4 GiB of, the reservation of a linear memory (memory.c). */
 bool il_is_memory_addr(uint64_t addr);

@@ -1,0 +1,23 @@
+/* signals.h - what traps.c needs of the operating system: signals_<system>.c. */
+#ifndef IL_SIGNALS_H
+#define IL_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "interlock.h"
+
+enum { IL_TIMER_SIGNAL = SIGURG, IL_TIMER_REPEAT_NANOSECONDS = 5000000 };
+
+/* Of a handler's arguments.  Whether the processor raised the signal, and nobody sent it; whether il_timer_start did. */
+bool il_signal_is_fault(const siginfo_t *info);
+bool il_signal_is_timer(const siginfo_t *info);
+uint64_t il_signal_pc(const void *context);
+/* Where the interrupted thread goes on when the handler returns. */
+void il_signal_redirect(void *context, uint64_t pc, uint64_t sp);
+
+/* Sends IL_TIMER_SIGNAL to the calling thread after the time, and again and again until il_timer_stop.  One for each thread. */
+il_status il_timer_start(uint64_t nanoseconds);
+void il_timer_stop(void); /* of a thread that has none: nothing */
+
+#endif
