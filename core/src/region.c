@@ -1,13 +1,9 @@
-/* region.c - the application's side: one request at a time to the writer process.  Holds no writable view and no allocator; what
- * it remembers is only for il_region_describe and for asking when the quarantine may be freed.
+/* region.c - the application's side: one request at a time to the writer.  Holds no writable view and no allocator; what it
+ * remembers is only for il_region_describe and for asking when the quarantine may be freed.
  */
 #include "region.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "arch.h"
@@ -18,7 +14,7 @@ enum { PARTS_MAX = 7 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t owner; /* process that opened the region; -1 in its forks; 0 = not open.  Read without the lock, atomically */
-static il_views views = {.socket = -1};
+static il_views views;
 static bool is_lost;
 static uint64_t taken_bytes, quarantined_bytes;
 uint64_t il_code_base;
@@ -27,8 +23,7 @@ uint64_t il_code_base;
 static void leave_to_parent(void) {
     if (owner <= 0) return;
     __atomic_store_n(&owner, -1, __ATOMIC_RELAXED);
-    if (views.socket >= 0) (void)close(views.socket);
-    views.socket = -1;
+    il_views_close(&views);
 }
 
 static bool is_forked(void) {
@@ -54,42 +49,15 @@ static il_status leave(il_status status) {
 
 static il_status lose_writer(il_status status, const char *operation, int error_number) {
     is_lost = true;
-    (void)close(views.socket);
-    views.socket = -1;
+    il_views_close(&views);
     return il_fail(status, operation, error_number);
-}
-
-static bool send_parts(struct iovec *parts, uint32_t count) {
-    struct msghdr packet = {.msg_iov = parts, .msg_iovlen = count};
-    while (packet.msg_iovlen > 0) {
-        ssize_t sent = sendmsg(views.socket, &packet, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EINTR) return false;
-        size_t left = sent < 0 ? 0 : (size_t)sent;
-        for (; packet.msg_iovlen > 0 && left >= packet.msg_iov->iov_len; packet.msg_iov++, packet.msg_iovlen--)
-            left -= packet.msg_iov->iov_len;
-        if (left == 0) continue;
-        packet.msg_iov->iov_base = (uint8_t *)packet.msg_iov->iov_base + left;
-        packet.msg_iov->iov_len -= left;
-    }
-    return true;
-}
-
-static bool receive_reply(il_reply *reply_out) {
-    size_t have = 0;
-    while (have < sizeof *reply_out) {
-        ssize_t got = recv(views.socket, (uint8_t *)reply_out + have, sizeof *reply_out - have, 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got == 0) errno = 0;
-        if (got <= 0) return false;
-        have += (size_t)got;
-    }
-    return true;
 }
 
 /* One request and its reply; the first part is the request.  With the lock held. */
 static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_out) {
-    if (!send_parts(parts, count)) return lose_writer(IL_WRITER_LOST, "send to the writer", errno);
-    if (!receive_reply(reply_out)) return lose_writer(IL_WRITER_LOST, "receive from the writer", errno);
+    il_failure failure = {0};
+    if (!il_views_exchange(&views, parts, count, reply_out, &failure))
+        return lose_writer(IL_WRITER_LOST, failure.operation, failure.error_number);
     taken_bytes = reply_out->taken_bytes;
     quarantined_bytes = reply_out->quarantined_bytes;
     switch (reply_out->status) {
@@ -161,8 +129,7 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
         return il_fail(IL_INVALID_ARGUMENT, "imports or arena_out", 0);
     il_status status = enter();
     if (status != IL_OK) return status;
-    il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count,
-                          .cpu = sched_getcpu()};
+    il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count};
     if (policy != NULL) request.policy = *policy;
     il_reply reply;
     const struct iovec parts[] = {{&request, sizeof request}, {(void *)(uintptr_t)imports, import_count * sizeof *imports}};
@@ -174,7 +141,7 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
 static il_status end_of_life(il_operation operation, uint64_t handle) {
     il_status status = enter();
     if (status != IL_OK) return status;
-    il_request request = {.operation = operation, .handle = handle, .may_reclaim = may_reclaim(), .cpu = sched_getcpu()};
+    il_request request = {.operation = operation, .handle = handle, .may_reclaim = may_reclaim()};
     il_reply reply;
     struct iovec part = {&request, sizeof request};
     return leave(transact(&part, 1, &reply));
@@ -213,8 +180,7 @@ il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, u
     if (status != IL_OK) return status;
     il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch, .code_bytes = once.code_bytes,
                           .rodata_bytes = once.rodata_bytes, .entry_count = once.entry_count,
-                          .relocation_count = once.relocation_count, .jump_table_count = once.jump_table_count,
-                          .cpu = sched_getcpu()};
+                          .relocation_count = once.relocation_count, .jump_table_count = once.jump_table_count};
     const struct iovec parts[PARTS_MAX] = {
         part_of(&request, sizeof request),
         part_of(once.entries, (uint64_t)once.entry_count * sizeof *once.entries),

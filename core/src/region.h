@@ -2,7 +2,9 @@
 #ifndef IL_REGION_H
 #define IL_REGION_H
 
-#include "interlock.h"
+#include <sys/uio.h>
+
+#include "protocol.h"
 
 /* Address of the code view; 0 until the region is open, then constant.  Safe to read in a signal handler. */
 extern uint64_t il_code_base;
@@ -24,6 +26,11 @@ typedef struct il_views {
 
 /* IL_OK; or IL_SYSTEM / IL_UNSUPPORTED, with nothing left behind. */
 il_status il_views_open(const char *writer_path, il_views *views_out);
+/* One request and its whole reply.  The first part is the il_request, the others its payload; parts is used up.  False, with
+ * failure_out, when the writer is lost.  Calls are serialised by region.c. */
+bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out);
+/* Gives up the way to the writer; the views stay.  Async-signal-safe: called in forked children. */
+void il_views_close(il_views *views);
 /* Makes other threads drop instructions fetched before: needed when a slot is used again. */
 void il_views_synchronise(void);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -168,6 +169,46 @@ il_status il_views_open(const char *writer_path, il_views *views_out) {
     (void)syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_REGISTER_SYNC_CORE, 0U, 0);
     *views_out = views;
     return IL_OK;
+}
+
+static bool send_parts(int socket, struct iovec *parts, uint32_t count) {
+    struct msghdr packet = {.msg_iov = parts, .msg_iovlen = count};
+    while (packet.msg_iovlen > 0) {
+        ssize_t sent = sendmsg(socket, &packet, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EINTR) return false;
+        size_t left = sent < 0 ? 0 : (size_t)sent;
+        for (; packet.msg_iovlen > 0 && left >= packet.msg_iov->iov_len; packet.msg_iov++, packet.msg_iovlen--)
+            left -= packet.msg_iov->iov_len;
+        if (left == 0) continue;
+        packet.msg_iov->iov_base = (uint8_t *)packet.msg_iov->iov_base + left;
+        packet.msg_iov->iov_len -= left;
+    }
+    return true;
+}
+
+static bool receive_reply(int socket, il_reply *reply_out) {
+    size_t have = 0;
+    while (have < sizeof *reply_out) {
+        ssize_t got = recv(socket, (uint8_t *)reply_out + have, sizeof *reply_out - have, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = 0;
+        if (got <= 0) return false;
+        have += (size_t)got;
+    }
+    return true;
+}
+
+bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out) {
+    ((il_request *)parts[0].iov_base)->cpu = sched_getcpu();
+    const bool is_sent = send_parts(views->socket, parts, count);
+    if (is_sent && receive_reply(views->socket, reply_out)) return true;
+    *failure_out = (il_failure){is_sent ? "receive from the writer" : "send to the writer", errno};
+    return false;
+}
+
+void il_views_close(il_views *views) {
+    if (views->socket >= 0) (void)close(views->socket);
+    views->socket = -1;
 }
 
 /* Before Linux 4.16 there is none: there the kernel's own return to user mode has to do. */
