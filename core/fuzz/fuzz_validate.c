@@ -56,7 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size -= sizeof head;
     il_image image = {.arch = IL_ARCH_X86_64, .rodata_bytes = head[0], .entry_count = head[1] % 4u, .relocation_count = head[2] % 4u,
                       .jump_table_count = head[3] % 3u};
-    const il_policy policy = {.refused_classes = head[4], .image_code_bytes_max = 0};
+    il_policy policy = IL_POLICY_PERMITTED;
+    policy.refused_classes = head[4];
+    policy.refused_imports[0] = head[6];
+    policy.frame_bytes_max >>= head[7] % 32u;
     uint8_t *rodata = copy(&data, &size, image.rodata_bytes);
     uint32_t *entries = copy(&data, &size, image.entry_count * sizeof *entries);
     il_relocation *relocations = copy(&data, &size, image.relocation_count * sizeof *relocations);
@@ -74,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint32_t count = il_validate_image_all(&image, &policy, head[5], &scratch, note, &all);
     require(count == all.count && (count == 0) == is_accepted, "the two forms disagree");
     require(is_accepted || memcmp(&verdict, &all.first, sizeof verdict) == 0, "the first violation differs");
+    require(!is_accepted || il_validate_image(&image, NULL, head[5], &scratch, &verdict), "a policy made more of it acceptable");
     free(rodata);
     free(entries);
     free(relocations);

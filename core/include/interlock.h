@@ -112,11 +112,37 @@ typedef struct il_verdict {
     char detail[96];               /* one short English clause, NUL terminated; may be empty */
 } il_verdict;
 
-/* What an arena's code may do beyond our own policy: never more.  Handed over once, frozen. */
+/* What an embedder may refuse beyond our own policy (il_policy.refused_classes).  An instruction can be in several. */
+typedef enum il_instruction_class {
+    IL_CLASS_INTEGER = 1 << 0,   /* moves, arithmetic, logic, flags */
+    IL_CLASS_STACK = 1 << 1,     /* push, pop, leave */
+    IL_CLASS_BRANCH = 1 << 2,    /* direct jumps and calls, ret */
+    IL_CLASS_INDIRECT = 1 << 3,  /* calls and jumps through a register or memory */
+    IL_CLASS_STRING = 1 << 4,    /* rep movs, rep stos */
+    IL_CLASS_ATOMIC = 1 << 5,    /* lock prefix, xchg with memory, fences */
+    IL_CLASS_BIT = 1 << 6,       /* bit manipulation extensions: BMI, ADX, popcnt, crc32 */
+    IL_CLASS_SSE = 1 << 7,       /* legacy-encoded vector and floating point */
+    IL_CLASS_AVX = 1 << 8,       /* VEX-encoded vector and floating point */
+    IL_CLASS_FMA = 1 << 9,       /* fused multiply-add, half-precision conversion */
+    IL_CLASS_TRAP = 1 << 10,     /* ud1, ud2, int3 */
+    IL_CLASS_NOP = 1 << 11,      /* nops, endbr64, pause, prefetch */
+    IL_CLASS_ALL = (1 << 12) - 1
+} il_instruction_class;
+
+/* An embedder's own rules, as data: handed to the writer when an arena is opened, and frozen with it.  They can only narrow ours: a
+ * maximum above our limit, or a bit that names no class or no import, is IL_INVALID_ARGUMENT.  What is left 0 permits nothing, so
+ * start from IL_POLICY_PERMITTED; no policy (NULL) is the same as that one. */
 typedef struct il_policy {
-    uint32_t refused_classes;      /* bit set of il_instruction_class (validate.h) refused in addition */
-    uint32_t image_code_bytes_max; /* 0 = IL_IMAGE_CODE_BYTES_MAX */
+    uint32_t refused_classes;      /* bit set of il_instruction_class */
+    uint32_t refused_imports[IL_ARENA_IMPORTS_MAX / 32]; /* bit i % 32 of word i / 32: no relocation names import i */
+    uint32_t image_code_bytes_max, image_rodata_bytes_max, image_entries_max, image_relocations_max, image_tables_max;
+    uint32_t frame_bytes_max;      /* one adjustment of the stack pointer; push and pop are IL_CLASS_STACK */
 } il_policy;
+
+#define IL_POLICY_PERMITTED                                                                                             \
+    {.image_code_bytes_max = IL_IMAGE_CODE_BYTES_MAX, .image_rodata_bytes_max = IL_IMAGE_RODATA_BYTES_MAX,              \
+     .image_entries_max = IL_IMAGE_ENTRIES_MAX, .image_relocations_max = IL_IMAGE_RELOCATIONS_MAX,                      \
+     .image_tables_max = IL_IMAGE_TABLES_MAX, .frame_bytes_max = IL_FRAME_BYTES_MAX}
 
 /* ---- The code validator: pure, runs anywhere --------------------------------------------------------------------------- */
 /* IL_OK, IL_REJECTED (verdict_out filled) or IL_INVALID_ARGUMENT.  Reads the image in place: callers other than the writer

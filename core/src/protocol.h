@@ -5,7 +5,7 @@
  *
  * Payload, in this order, so that everything is aligned:
  *   PUBLISH     entries, relocations, jump tables, rodata (padded to 4 bytes), code
- *   ARENA_OPEN  import addresses
+ *   ARENA_OPEN  policy, import addresses
  *   otherwise   nothing
  */
 #ifndef IL_PROTOCOL_H
@@ -28,7 +28,6 @@ typedef struct il_request {
     uint64_t handle;            /* il_arena or il_code */
     uint64_t arena_bytes_max;
     uint32_t import_count;
-    il_policy policy;
     uint32_t arch, code_bytes, rodata_bytes, entry_count, relocation_count, jump_table_count;
     int32_t cpu;                /* where the sender runs and will wait; -1 unknown.  A hint */
 } il_request;
@@ -59,7 +58,7 @@ enum {
     IL_MESSAGE_BYTES_MAX = (int)sizeof(il_request) + IL_PAYLOAD_BYTES_MAX
 };
 
-_Static_assert(sizeof(il_request) == 64 && sizeof(il_relocation) == 12 && sizeof(il_jump_table) == 12, "no padding");
-_Static_assert(IL_ARENA_IMPORTS_MAX * 8 < IL_PAYLOAD_BYTES_MAX, "a table of imports fits");
+_Static_assert(sizeof(il_request) == 56 && sizeof(il_relocation) == 12 && sizeof(il_jump_table) == 12, "no padding");
+_Static_assert(sizeof(il_policy) == 60 && sizeof(il_policy) + IL_ARENA_IMPORTS_MAX * 8 < IL_PAYLOAD_BYTES_MAX, "policy and imports fit");
 
 #endif

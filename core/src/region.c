@@ -53,6 +53,10 @@ static il_status lose_writer(il_status status, const char *operation, int error_
     return il_fail(status, operation, error_number);
 }
 
+static struct iovec part_of(const void *start, uint64_t bytes) {
+    return (struct iovec){.iov_base = (void *)(uintptr_t)start, .iov_len = bytes};
+}
+
 /* One request and its reply; the first part is the request.  With the lock held. */
 static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_out) {
     il_failure failure = {0};
@@ -69,6 +73,7 @@ static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_o
         return IL_OK;
     case IL_REJECTED: return IL_REJECTED;
     case IL_STALE: return il_fail(IL_STALE, "the handle names something that was closed or retired", 0);
+    case IL_INVALID_ARGUMENT: return il_fail(IL_INVALID_ARGUMENT, "the policy is wider than ours or refuses what is not there", 0);
     case IL_NO_MEMORY: return il_fail(IL_NO_MEMORY, "the arena's quota or the region is used up", 0);
     default: break;
     }
@@ -130,10 +135,14 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
     il_status status = enter();
     if (status != IL_OK) return status;
     il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count};
-    if (policy != NULL) request.policy = *policy;
+    const il_policy permitted = IL_POLICY_PERMITTED;
     il_reply reply;
-    const struct iovec parts[] = {{&request, sizeof request}, {(void *)(uintptr_t)imports, import_count * sizeof *imports}};
-    status = transact_or_reclaim(parts, 2, &request, &reply);
+    const struct iovec parts[] = {
+        part_of(&request, sizeof request),
+        part_of(policy != NULL ? policy : &permitted, sizeof *policy),
+        part_of(imports, import_count * sizeof *imports),
+    };
+    status = transact_or_reclaim(parts, 3, &request, &reply);
     if (status == IL_OK) *arena_out = reply.handle;
     return leave(status);
 }
@@ -161,10 +170,6 @@ static bool is_within_limits(const il_image *image) {
     return image->code_bytes <= IL_IMAGE_CODE_BYTES_MAX && image->rodata_bytes <= IL_IMAGE_RODATA_BYTES_MAX &&
            image->entry_count <= IL_IMAGE_ENTRIES_MAX && image->relocation_count <= IL_IMAGE_RELOCATIONS_MAX &&
            image->jump_table_count <= IL_IMAGE_TABLES_MAX;
-}
-
-static struct iovec part_of(const void *start, uint64_t bytes) {
-    return (struct iovec){.iov_base = (void *)(uintptr_t)start, .iov_len = bytes};
 }
 
 il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, uint64_t *address_out, il_verdict *verdict_out) {

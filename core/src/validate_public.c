@@ -15,8 +15,12 @@ static bool is_complete(const il_image *image) {
            (image->jump_tables != NULL || image->jump_table_count == 0);
 }
 
+static bool is_policy(const il_policy *policy, uint32_t import_count) {
+    return policy == NULL || il_policy_is_narrower(policy, import_count);
+}
+
 il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_verdict *verdict_out) {
-    if (!is_complete(image) || verdict_out == NULL) return IL_INVALID_ARGUMENT;
+    if (!is_complete(image) || verdict_out == NULL || !is_policy(policy, import_count)) return IL_INVALID_ARGUMENT;
     if (pthread_mutex_lock(&scratch_lock) != 0) return IL_SYSTEM;
     const bool is_accepted = il_validate_image(image, policy, import_count, &scratch, verdict_out);
     (void)pthread_mutex_unlock(&scratch_lock);
@@ -26,7 +30,7 @@ il_status il_validate(const il_image *image, const il_policy *policy, uint32_t i
 /* report runs with the lock held, so it must not validate in turn. */
 il_status il_validate_all(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report, void *context,
                           uint32_t *count_out) {
-    if (!is_complete(image) || report == NULL || count_out == NULL) return IL_INVALID_ARGUMENT;
+    if (!is_complete(image) || report == NULL || count_out == NULL || !is_policy(policy, import_count)) return IL_INVALID_ARGUMENT;
     if (pthread_mutex_lock(&scratch_lock) != 0) return IL_SYSTEM;
     const uint32_t count = il_validate_image_all(image, policy, import_count, &scratch, report, context);
     (void)pthread_mutex_unlock(&scratch_lock);

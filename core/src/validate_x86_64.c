@@ -35,6 +35,7 @@ typedef struct pass {
     il_report report; /* NULL: stop at the first violation */
     void *context;
     il_verdict verdict; /* the latest violation */
+    const il_policy *policy; /* NULL: nothing refused beyond our own */
     uint32_t violations, import_count, refused_classes;
     uint32_t next_relocation;
     bool is_terminated; /* control cannot reach what follows the last instruction */
@@ -291,18 +292,17 @@ static bool reject(pass *run, uint32_t rule, uint32_t offset, const uint8_t *byt
 
 /* ---- Rules for one instruction ------------------------------------------------------------------------------------------------ */
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
-static uint32_t check_stack_pointer(const insn *in) {
-    const int32_t frame = IL_FRAME_BYTES_MAX;
+static uint32_t check_stack_pointer(const pass *run, const insn *in) {
     const bool is_reg_form = in->mod == 3;
     if (!in->wide || in->row->check == IL_CHECK_NONE) return IL_RULE_RESERVED_REGISTER;
     switch (in->row->check) {
     case IL_CHECK_ADJUST:
-        return in->imm >= -frame && in->imm <= frame ? 0 : IL_RULE_FRAME_SIZE;
+        return il_frame_rule(run->policy, in->imm);
     case IL_CHECK_ALIGN:
         return in->imm == -16 || in->imm == -32 || in->imm == -64 ? 0 : IL_RULE_RESERVED_REGISTER;
     case IL_CHECK_LEA:
         if (in->index != NO_REGISTER || (in->base != RSP && in->base != RBP)) return IL_RULE_RESERVED_REGISTER;
-        if (in->disp < -frame || in->disp > frame) return IL_RULE_FRAME_SIZE;
+        if (il_frame_rule(run->policy, in->disp) != 0) return il_frame_rule(run->policy, in->disp);
         return in->base == RSP || in->disp <= 0 ? 0 : IL_RULE_RESERVED_REGISTER;
     case IL_CHECK_COPY:
         return is_reg_form && (in->opcode == 0x89 ? in->reg : in->rm) == RBP ? 0 : IL_RULE_RESERVED_REGISTER;
@@ -405,7 +405,7 @@ static bool check_instruction(pass *run, const insn *in, uint32_t offset, const 
         !reject(run, IL_RULE_POLICY, offset, bytes, in->length, "the policy refuses this class of instructions"))
         return false;
     if (in->stack_writes & 1u << RSP) {
-        const uint32_t rule = check_stack_pointer(in);
+        const uint32_t rule = check_stack_pointer(run, in);
         if (rule != 0 && !reject(run, rule, offset, bytes, in->length, "rsp")) return false;
     }
     if (in->base == RIP && !is_rip_operand_constant(run, in, offset + in->length) &&
@@ -496,18 +496,17 @@ static bool check_jump_tables(pass *run) {
     return true;
 }
 
-static bool check_sizes(pass *run, const il_policy *policy) {
+static bool check_sizes(pass *run) {
     const il_image *image = run->image;
     if (image->code_bytes == 0 || image->code_bytes > IL_IMAGE_CODE_BYTES_MAX || image->rodata_bytes > IL_IMAGE_RODATA_BYTES_MAX ||
         image->entry_count == 0 || image->entry_count > IL_IMAGE_ENTRIES_MAX ||
         image->relocation_count > IL_IMAGE_RELOCATIONS_MAX || image->jump_table_count > IL_IMAGE_TABLES_MAX)
         return reject(run, IL_RULE_IMAGE_SIZE, 0, NULL, 0, "") && false;
-    if (policy == NULL || policy->image_code_bytes_max == 0 || image->code_bytes <= policy->image_code_bytes_max) return true;
-    return reject(run, IL_RULE_POLICY, 0, NULL, 0, "the code is larger than the policy permits");
+    return true;
 }
 
-static void validate(pass *run, const il_policy *policy) {
-    if (!check_sizes(run, policy)) return;
+static void validate(pass *run) {
+    if (!check_sizes(run)) return;
     const uint32_t words = (run->image->code_bytes + 63) / 64;
     memset(run->scratch->starts, 0, words * sizeof run->scratch->starts[0]);
     memset(run->scratch->targets, 0, words * sizeof run->scratch->targets[0]);
@@ -515,7 +514,7 @@ static void validate(pass *run, const il_policy *policy) {
 }
 
 static pass begin(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch) {
-    pass run = {.image = image, .scratch = scratch, .import_count = import_count};
+    pass run = {.image = image, .scratch = scratch, .policy = policy, .import_count = import_count};
     run.refused_classes = policy == NULL ? 0 : policy->refused_classes;
     run.shape_load = run.shape_sum = NO_REGISTER;
     return run;
@@ -524,7 +523,7 @@ static pass begin(const il_image *image, const il_policy *policy, uint32_t impor
 bool il_validate_x86_64(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
                         il_verdict *verdict_out) {
     pass run = begin(image, policy, import_count, scratch);
-    validate(&run, policy);
+    validate(&run);
     *verdict_out = run.verdict;
     return run.violations == 0;
 }
@@ -539,6 +538,6 @@ uint32_t il_validate_x86_64_all(const il_image *image, const il_policy *policy, 
     pass run = begin(image, policy, import_count, scratch);
     run.report = report == NULL ? count_only : report;
     run.context = context;
-    validate(&run, policy);
+    validate(&run);
     return run.violations;
 }

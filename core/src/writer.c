@@ -33,7 +33,7 @@ static uint64_t rodata_padded(const il_request *request) { return ((uint64_t)req
 uint64_t il_request_bytes(const il_request *request) {
     if (request->operation == IL_OP_ARENA_OPEN) {
         if (request->import_count > IL_ARENA_IMPORTS_MAX) return 0;
-        return sizeof *request + (uint64_t)request->import_count * 8;
+        return sizeof *request + sizeof(il_policy) + (uint64_t)request->import_count * 8;
     }
     if (request->operation != IL_OP_PUBLISH) return sizeof *request;
     if (request->code_bytes > IL_IMAGE_CODE_BYTES_MAX || request->rodata_bytes > IL_IMAGE_RODATA_BYTES_MAX ||
@@ -131,7 +131,11 @@ static il_status retire(il_writer_state *state, il_code code, il_reply *reply) {
 
 static il_status open_arena(il_writer_state *state, const il_request *request, const uint8_t *payload, il_reply *reply) {
     uint32_t slot = IL_NO_SLOT;
-    il_status status = il_ledger_open_arena(&state->ledger, &request->policy, request->arena_bytes_max, &reply->handle);
+    il_policy policy;
+    memcpy(&policy, payload, sizeof policy);
+    payload += sizeof policy;
+    if (!il_policy_is_narrower(&policy, request->import_count)) return IL_INVALID_ARGUMENT;
+    il_status status = il_ledger_open_arena(&state->ledger, &policy, request->arena_bytes_max, &reply->handle);
     if (status != IL_OK || request->import_count == 0) return status;
     status = il_ledger_take(&state->ledger, reply->handle, request->import_count * IL_STUB_BYTES, false, &slot);
     if (status != IL_OK) {

@@ -43,16 +43,23 @@ static il_reply ask(il_request request) {
     return reply;
 }
 
-static il_reply open_arena(uint64_t bytes_max, uint32_t import_count) {
+static const il_policy permitted = IL_POLICY_PERMITTED;
+
+static il_reply open_arena_under(const il_policy *policy, uint64_t bytes_max, uint32_t import_count) {
     il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = bytes_max, .import_count = import_count};
     il_reply reply;
     memcpy(message, &request, sizeof request);
+    memcpy(message + sizeof request, policy, sizeof *policy);
     for (uint64_t i = 0; i < import_count; i++) {
         uint64_t target = 0x1000 + i;
-        memcpy(message + sizeof request + i * 8, &target, 8);
+        memcpy(message + sizeof request + sizeof *policy + i * 8, &target, 8);
     }
     il_writer_handle(&state, message, &reply);
     return reply;
+}
+
+static il_reply open_arena(uint64_t bytes_max, uint32_t import_count) {
+    return open_arena_under(&permitted, bytes_max, import_count);
 }
 
 static uint64_t put(il_arena arena, const il_image *image) {
@@ -255,6 +262,47 @@ static void counts_above_a_limit_have_no_size(void) {
     CHECK(il_request_bytes(&(il_request){.operation = IL_OP_ARENA_OPEN, .import_count = IL_ARENA_IMPORTS_MAX + 1}) == 0);
 }
 
+static void wider_policy_opens_no_arena(void) {
+    il_policy wider[10];
+    reopen();
+    for (int i = 0; i < 10; i++) wider[i] = permitted;
+    wider[0].refused_classes = IL_CLASS_ALL + 1, wider[1].refused_classes = UINT32_C(1) << 31;
+    wider[2].image_code_bytes_max++, wider[3].image_rodata_bytes_max++, wider[4].image_entries_max++;
+    wider[5].image_relocations_max++, wider[6].image_tables_max++, wider[7].frame_bytes_max = UINT32_MAX;
+    wider[8].refused_imports[0] = 1u << 3, wider[9].refused_imports[7] = 1u << 31;
+    for (int i = 0; i < 10; i++) {
+        il_reply reply = open_arena_under(&wider[i], 4096, 3);
+        CHECK(reply.status == IL_INVALID_ARGUMENT && reply.handle == 0 && reply.taken_bytes == 0);
+    }
+    wider[8].refused_imports[0] = 7, wider[0].refused_classes = IL_CLASS_ALL;
+    CHECK(open_arena_under(&wider[8], 4096, 3).status == IL_OK);
+    CHECK(open_arena_under(&wider[0], 4096, 3).status == IL_OK);
+    CHECK(open_arena_under(&permitted, 4096, 3).status == IL_OK);
+}
+
+/* Whatever is asked for, an open arena keeps the policy that it was opened with. */
+static void policy_of_an_open_arena_is_frozen(void) {
+    static const il_policy nothing;
+    reopen();
+    il_arena arena = open_arena_under(&nothing, 1 << 20, 0).handle;
+    il_image image = ret_image(0);
+    CHECK(publish(arena, &image).verdict.rule == IL_RULE_POLICY);
+    CHECK(open_arena(1 << 20, 0).handle != arena);
+    for (uint32_t operation = 0; operation < 64; operation++) {
+        il_request request = {.operation = operation, .handle = arena, .arena_bytes_max = 1 << 20, .may_reclaim = 1};
+        il_reply reply;
+        if (operation == IL_OP_ARENA_CLOSE) continue;
+        memcpy(message, &request, sizeof request);
+        memcpy(message + sizeof request, &permitted, sizeof permitted);
+        il_writer_handle(&state, message, &reply);
+        reply = publish(arena, &image);
+        CHECK(reply.status == IL_REJECTED && reply.verdict.rule == IL_RULE_POLICY);
+    }
+    CHECK(ask((il_request){.operation = IL_OP_ARENA_CLOSE, .handle = arena}).status == IL_OK);
+    CHECK(open_arena(1 << 20, 0).handle != arena);
+    CHECK(publish(arena, &image).status == IL_STALE);
+}
+
 /* Mutated messages with handles that may be live: the ledger stays whole, and what is in no slot stays poison. */
 static void mutated_messages_do_no_harm(void) {
     static il_code codes[64];
@@ -294,6 +342,8 @@ int main(void) {
     arenas_are_counted_and_closed();
     handle_of_an_import_table_is_no_code();
     counts_above_a_limit_have_no_size();
+    wider_policy_opens_no_arena();
+    policy_of_an_open_arena_is_frozen();
     mutated_messages_do_no_harm();
     return 0;
 }

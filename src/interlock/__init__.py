@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         WasmMalformedError,
         WasmUnlinkableError,
     )
+    from interlock.policy import InstructionClass, Policy
     from interlock.runtime.config import Config, Protection
     from interlock.runtime.engine import Engine, Module
     from interlock.runtime.externals import Global, Memory, Table
@@ -65,6 +66,7 @@ _HOMES = {
         "WasmMalformedError",
         "WasmUnlinkableError",
     ),
+    "interlock.policy": ("InstructionClass", "Policy"),
     "interlock.runtime.config": ("Config", "Protection"),
     "interlock.runtime.engine": ("Engine", "Module"),
     "interlock.runtime.externals": ("Global", "Memory", "Table"),
@@ -102,6 +104,7 @@ __all__ = [
     "ExitError",
     "Global",
     "Instance",
+    "InstructionClass",
     "InterlockError",
     "InternalError",
     "JumpTable",
@@ -109,6 +112,7 @@ __all__ = [
     "LinkError",
     "Memory",
     "Module",
+    "Policy",
     "Protection",
     "PublishedCode",
     "PublishedModule",

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -46,6 +48,34 @@ def test_machine_code_adds_and_is_refused(repository: Path) -> None:
     assert "V012" in out
     assert "0x9" in out
     assert "0f 05" in out
+
+
+def test_policy_refuses_more(repository: Path) -> None:
+    first, *refused = _run(str(repository / "examples/policy.py")).splitlines()
+
+    assert first == "add(40, 2) = 42"
+    assert [line.split(" at ")[0] for line in refused] == ["refused: V050"] * 3
+
+
+def test_policy_in_c_refuses_more(repository: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
+    native = repository / "src/interlock/core/_native"
+    program = str(tmp_path / "policy")
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{repository / 'core/include'}"]
+    link = [f"-L{native}", "-linterlock", f"-Wl,-rpath,{native}", "-o", program]
+    source = str(repository / "examples/policy.c")
+    _run("-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.17", *flags, source, *link)
+
+    done = subprocess.run(
+        [program, str(native / "interlock-writer")], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
+    first, vectors, frame, wider = done.stdout.splitlines()
+    assert first == "accepted: f() = 42"
+    assert vectors.startswith("refused: V050 at 0:")
+    assert frame.startswith("refused: V050 at 0:")
+    assert wider == "a wider policy: an argument is outside its documented range"
 
 
 def test_quickjs_evaluates_javascript(quickjs_wasm: Path, repository: Path) -> None:

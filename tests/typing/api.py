@@ -28,6 +28,15 @@ def own_machine_code(code: bytes) -> None:
         published.function("f", "i64(i64, i64)")
 
 
+def own_policy() -> None:
+    """A policy that narrows, for a region and for an engine."""
+    policy = interlock.Policy(
+        refused_classes=frozenset({interlock.InstructionClass.AVX}), frame_bytes_max=4096
+    )
+    assert_type(interlock.Config(policy=policy).policy, interlock.Policy | None)
+    assert_type(interlock.Region(4096, policy=policy), interlock.Region)
+
+
 def refusal(error: interlock.CodeRejectedError) -> None:
     """A rejection is data."""
     assert_type(error.rejection, interlock.Rejection)

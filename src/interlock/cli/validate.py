@@ -26,6 +26,7 @@ examples:
   interlock validate object.o
   printf '\\x0f\\x05\\xc3' > code.bin; interlock validate code.bin
   interlock validate --json program.wasm
+  interlock validate --refuse avx --refuse atomic object.o
 """
 
 
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="FILE is machine code, whatever its name"
     )
+    classes = [each.name.lower() for each in interlock.InstructionClass]
+    known = f"refuse these instructions too: {', '.join(classes)}; may be given again"
+    parser.add_argument("--refuse", action="append", choices=classes, default=[], help=known)
     output.add_common_arguments(parser)
 
 
@@ -51,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
         entries = {"entry": CodeOffset(0)}
         image = CodeImage(target=X86_64_LINUX_V3, code=data, entries=entries)
     imports = sorted({each.symbol for each in image.relocations if each.symbol is not None})
-    rejections = interlock.validate_image_all(image, imports=imports)
+    refused = frozenset(interlock.InstructionClass[name.upper()] for name in args.refuse)
+    policy = interlock.Policy(refused_classes=refused)
+    rejections = interlock.validate_image_all(image, imports=imports, policy=policy)
     if args.json:
         output.print_json(
             {

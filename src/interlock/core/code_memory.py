@@ -6,7 +6,8 @@ import array
 import contextlib
 import ctypes
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from interlock.artifacts import Accepted, CodeAddr, CodeOffset, Rejection
 from interlock.core import library
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from interlock.artifacts import CodeImage
+    from interlock.policy import Policy
 
 
 def open_region(writer_path: str = library.WRITER_PATH) -> None:
@@ -42,16 +44,22 @@ def harden() -> None:
 class Arena:
     """A share of the region with its own import table, frozen when it is opened.
 
-    `imports` maps names to absolute addresses.  Closing retires all its code.
+    `imports` maps names to absolute addresses; `policy` is frozen in the writer process.  Closing retires all its code.
     """
 
-    def __init__(self, imports: Mapping[str, int], *, code_bytes_max: int) -> None:
+    def __init__(
+        self, imports: Mapping[str, int], *, code_bytes_max: int, policy: Policy | None = None
+    ) -> None:
         self._handle: int | None = None
         self._import_indices = {name: index for index, name in enumerate(imports)}
         table = array.array("Q", imports.values())
         handle = ctypes.c_uint64()
         status = CORE.il_arena_open(
-            _address(table), len(table), None, code_bytes_max, ctypes.byref(handle)
+            _address(table),
+            len(table),
+            _policy(policy, self._import_indices),
+            code_bytes_max,
+            ctypes.byref(handle),
         )
         check(status, "open an arena of code memory")
         self._handle = handle.value
@@ -112,12 +120,18 @@ class PublishedCode:
             _end(CORE_HELD.il_retire(handle), "retire code")
 
 
-def validate(image: CodeImage, imports: tuple[str, ...]) -> Accepted | Rejection:
+def validate(
+    image: CodeImage, imports: tuple[str, ...], policy: Policy | None = None
+) -> Accepted | Rejection:
     """The code validator's first objection, or its yes."""
-    with_arrays = _Marshalled(image, {name: index for index, name in enumerate(imports)})
+    indices = {name: index for index, name in enumerate(imports)}
+    with_arrays = _Marshalled(image, indices)
     verdict = Verdict()
     status = CORE.il_validate(
-        ctypes.byref(with_arrays.image), None, len(imports), ctypes.byref(verdict)
+        ctypes.byref(with_arrays.image),
+        _policy(policy, indices),
+        len(imports),
+        ctypes.byref(verdict),
     )
     if status == library.REJECTED:
         return _rejection(verdict)
@@ -125,14 +139,22 @@ def validate(image: CodeImage, imports: tuple[str, ...]) -> Accepted | Rejection
     return Accepted(instruction_bytes=len(image.code))
 
 
-def validate_all(image: CodeImage, imports: tuple[str, ...]) -> list[Rejection]:
+def validate_all(
+    image: CodeImage, imports: tuple[str, ...], policy: Policy | None = None
+) -> list[Rejection]:
     """Every objection of the code validator, in the order of its checks."""
-    with_arrays = _Marshalled(image, {name: index for index, name in enumerate(imports)})
+    indices = {name: index for index, name in enumerate(imports)}
+    with_arrays = _Marshalled(image, indices)
     found: list[Rejection] = []
     report = library.REPORT(lambda _context, verdict: found.append(_rejection(verdict.contents)))
     count = ctypes.c_uint32()
     status = CORE_HELD.il_validate_all(
-        ctypes.byref(with_arrays.image), None, len(imports), report, None, ctypes.byref(count)
+        ctypes.byref(with_arrays.image),
+        _policy(policy, indices),
+        len(imports),
+        report,
+        None,
+        ctypes.byref(count),
     )
     if status != library.REJECTED:
         check(status, "validate code")
@@ -169,6 +191,23 @@ class _Marshalled:
             relocations=_address(self._relocations),
             jump_tables=_address(self._jump_tables),
         )
+
+
+def _policy(policy: Policy | None, import_indices: Mapping[str, int]) -> Any:
+    """The core's struct, by reference; None for no policy beyond ours."""
+    if policy is None:
+        return None
+    if unknown := policy.refused_imports - import_indices.keys():
+        message = f"the policy refuses imports which do not exist: {', '.join(sorted(unknown))}"
+        raise ValueError(message)
+    refused = sum(1 << import_indices[name] for name in policy.refused_imports)
+    maxima = {name: getattr(policy, name) for name in library.POLICY_MAXIMA}
+    struct = library.Policy(
+        refused_classes=sum(each.value for each in policy.refused_classes), **maxima
+    )
+    words = refused.to_bytes(ctypes.sizeof(struct.refused_imports), sys.byteorder)
+    ctypes.memmove(struct.refused_imports, words, len(words))
+    return ctypes.byref(struct)
 
 
 def _address(values: array.array[int]) -> int | None:

@@ -12,6 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from interlock import limits
 from interlock.errors import ClosedError, CodeMemoryError, InternalError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -45,6 +46,27 @@ class Image(ctypes.Structure):
         ("entries", _pointer),
         ("relocations", _pointer),
         ("jump_tables", _pointer),
+    )
+
+
+# The maxima of il_policy.  Spelled here too: the package's own class costs an import that most programs do not need.
+POLICY_MAXIMA: Final = (
+    "image_code_bytes_max",
+    "image_rodata_bytes_max",
+    "image_entries_max",
+    "image_relocations_max",
+    "image_tables_max",
+    "frame_bytes_max",
+)
+
+
+class Policy(ctypes.Structure):
+    """il_policy."""
+
+    _fields_ = (
+        ("refused_classes", _u32),
+        ("refused_imports", _u32 * (limits.ARENA_IMPORTS_MAX // 32)),
+        *((name, _u32) for name in POLICY_MAXIMA),
     )
 
 

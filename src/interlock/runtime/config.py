@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from interlock import limits
+
+if TYPE_CHECKING:
+    from interlock.policy import Policy
 
 
 class Protection(enum.Enum):
@@ -28,12 +32,14 @@ class Config:
     `memory.grow` past it returns -1.
     `table_elements_max`: each table.
     `stack_bytes_max`: guest stack below the outermost call; 0 means the thread's whole stack.
+    `policy`: what its machine code may not do beyond our own rules; its imports are the core's gates.
     """
 
     code_bytes_max: int = 32 << 20
     memory_bytes_max: int = limits.WASM_MEMORY_PAGES_MAX * limits.WASM_PAGE_BYTES
     table_elements_max: int = limits.WASM_TABLE_ELEMENTS_MAX
     stack_bytes_max: int = 0
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         """Check every field against the limit that bounds it."""

@@ -42,7 +42,9 @@ class Engine:
         self._compiler.prestart()
         core.open_region()
         self._gates = core.gate_addresses()
-        self._arena = core.Arena(self._gates, code_bytes_max=self.config.code_bytes_max)
+        self._arena = core.Arena(
+            self._gates, code_bytes_max=self.config.code_bytes_max, policy=self.config.policy
+        )
         self._exec = core.ExecContext(stack_bytes_max=self.config.stack_bytes_max)
         self._lock = threading.RLock()
         self._modules: list[Module] = []

@@ -13,6 +13,7 @@ from interlock.target import X86_64_LINUX_V3
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from interlock.policy import Policy
     from interlock.runtime.engine import Module
 
 STAGES = ("wat", "llvm", "llvm-opt", "asm")
@@ -35,14 +36,18 @@ class Line:
         return f"{self.offset:6x}  {self.data.hex(' '):<32} {self.text:<48} {verdict}"
 
 
-def validate_image(image: CodeImage, *, imports: Iterable[str] = ()) -> Accepted | Rejection:
+def validate_image(
+    image: CodeImage, *, imports: Iterable[str] = (), policy: Policy | None = None
+) -> Accepted | Rejection:
     """The code validator's first objection, or its yes.  An opinion: only the writer's own check lets code run."""
-    return core.validate(image, tuple(imports))
+    return core.validate(image, tuple(imports), policy)
 
 
-def validate_image_all(image: CodeImage, *, imports: Iterable[str] = ()) -> list[Rejection]:
+def validate_image_all(
+    image: CodeImage, *, imports: Iterable[str] = (), policy: Policy | None = None
+) -> list[Rejection]:
     """Every objection of the code validator."""
-    return core.validate_all(image, tuple(imports))
+    return core.validate_all(image, tuple(imports), policy)
 
 
 def link_object(data: bytes) -> CodeImage:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from interlock.policy import Policy
+
 _SIGNATURE = re.compile(r"\s*(\w+)\s*\(\s*([\w\s,]*?)\s*\)\s*")
 _LETTERS = {"i32": "i", "i64": "I", "f32": "f", "f64": "F"}
 
@@ -28,10 +30,17 @@ class Region:
     """A share of the process's code region, with its own import table, frozen when it is opened.
 
     `code_bytes_max` bounds code and constants together.  `imports` maps names to absolute addresses which the code
-    may branch to, and only to these.  Raises `CodeMemoryError` when code memory cannot be had.
+    may branch to, and only to these.  `policy` refuses more than our own rules do.  Raises `CodeMemoryError` when code
+    memory cannot be had.
     """
 
-    def __init__(self, code_bytes_max: int, *, imports: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        code_bytes_max: int,
+        *,
+        imports: Mapping[str, int] | None = None,
+        policy: Policy | None = None,
+    ) -> None:
         target = host_target()
         if target is None:
             raise UnsupportedError("code memory on this machine (this version needs x86-64 Linux)")
@@ -39,7 +48,7 @@ class Region:
         core.open_region()
         core.install_traps()
         self._exec = core.ExecContext()
-        self._arena = core.Arena(dict(imports or {}), code_bytes_max=code_bytes_max)
+        self._arena = core.Arena(dict(imports or {}), code_bytes_max=code_bytes_max, policy=policy)
         self._published: weakref.WeakSet[PublishedCode] = weakref.WeakSet()
         self._is_closed = False
 

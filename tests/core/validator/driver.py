@@ -51,8 +51,23 @@ class CVerdict(ctypes.Structure):
     ]
 
 
+# IL_POLICY_PERMITTED: our own limits.
+POLICY_MAXIMA = {
+    "image_code_bytes_max": 4 << 20,
+    "image_rodata_bytes_max": 4 << 20,
+    "image_entries_max": 4096,
+    "image_relocations_max": 65536,
+    "image_tables_max": 1024,
+    "frame_bytes_max": 256 << 10,
+}
+
+
 class CPolicy(ctypes.Structure):
-    _fields_ = [("refused_classes", ctypes.c_uint32), ("image_code_bytes_max", ctypes.c_uint32)]
+    _fields_ = [
+        ("refused_classes", ctypes.c_uint32),
+        ("refused_imports", ctypes.c_uint32 * 8),
+        *((name, ctypes.c_uint32) for name in POLICY_MAXIMA),
+    ]
 
 
 REPORT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(CVerdict))
@@ -69,8 +84,7 @@ class Image:
     tables: tuple[tuple[int, int, int], ...] = ()  # rodata offset, count, base
     arch: int = 1
     imports: int = 0
-    refused_classes: int = 0
-    image_code_bytes_max: int = 0
+    policy: dict[str, int] = field(default_factory=dict)  # fields of il_policy that are narrower
     counts: dict[str, int] = field(default_factory=dict)  # lies about a count
 
 
@@ -101,7 +115,7 @@ class Validator:
     def first(self, image: Image) -> Violation | None:
         """The verdict of il_validate; None when accepted."""
         c_image, keep = _c_image(image)
-        policy = CPolicy(image.refused_classes, image.image_code_bytes_max)
+        policy = _c_policy(image.policy)
         verdict = CVerdict()
         status = self._lib.il_validate(
             ctypes.byref(c_image), ctypes.byref(policy), image.imports, ctypes.byref(verdict)
@@ -114,7 +128,7 @@ class Validator:
     def every(self, image: Image) -> list[Violation]:
         """What il_validate_all reports."""
         c_image, keep = _c_image(image)
-        policy = CPolicy(image.refused_classes, image.image_code_bytes_max)
+        policy = _c_policy(image.policy)
         found: list[Violation] = []
 
         def report(_context: Any, verdict: Any) -> None:
@@ -150,6 +164,12 @@ def _violation(verdict: CVerdict) -> Violation:
         bytes=bytes(verdict.bytes[: verdict.bytes_count]),
         detail=verdict.detail.decode("ascii"),
     )
+
+
+def _c_policy(fields: dict[str, int]) -> CPolicy:
+    values = POLICY_MAXIMA | fields
+    words = values.pop("refused_imports", 0).to_bytes(32, "little")
+    return CPolicy(refused_imports=(ctypes.c_uint32 * 8).from_buffer_copy(words), **values)
 
 
 def _c_image(image: Image) -> tuple[CImage, list[Any]]:

@@ -37,7 +37,13 @@ def parse_case(text: str) -> Image:
 
 def parse_directives(lines: list[str], code: bytes) -> Image:
     """The image of this code, with what the `#!` lines say."""
-    values: dict[str, Any] = {"relocations": [], "tables": [], "rodata": b"", "counts": {}}
+    values: dict[str, Any] = {
+        "relocations": [],
+        "tables": [],
+        "rodata": b"",
+        "counts": {},
+        "policy": {},
+    }
     for line in lines:
         if line.startswith("#! "):
             _directive(values, *line.removeprefix("#! ").split())
@@ -62,9 +68,10 @@ def _directive(values: dict[str, Any], name: str, *words: str) -> None:
         values["rodata"] = bytes.fromhex(words[0])
     elif name == "count":
         values["counts"][words[0]] = int(words[1])
+    elif name == "policy":  # a field of il_policy, and its value
+        values["policy"][words[0]] = int(words[1], 0)
     else:
-        field = {"refused": "refused_classes", "code_max": "image_code_bytes_max"}.get(name, name)
-        values[field] = int(words[0], 0)
+        values[name] = int(words[0], 0)
 
 
 @pytest.mark.parametrize("text", _cases("accept*.s"))

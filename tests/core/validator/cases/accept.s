@@ -211,6 +211,21 @@ ret
 ret
 ---
 # a policy that refuses what is not there
-#! refused 0x110
-#! code_max 1
+#! policy refused_classes 0x110
+#! policy image_code_bytes_max 1
+#! policy image_entries_max 1
 ret
+---
+# a policy at each of its limits
+#! policy image_rodata_bytes_max 4
+#! policy image_entries_max 1
+#! policy image_relocations_max 1
+#! policy image_tables_max 1
+#! policy frame_bytes_max 8
+#! policy refused_imports 0x1
+#! imports 2
+#! relocation 10 4 1
+#! table 0 : 0
+sub rsp, 8
+lea rsp, [rsp + 8]
+.byte 0xe9, 0, 0, 0, 0
