@@ -17,6 +17,7 @@ enum {
     IL_MFD_EXEC = 16,
     IL_F_ADD_SEALS = 1033,
     IL_F_GET_SEALS = 1034,
+    IL_SIZE_SEALS = 1 | 2 | 4,     /* F_SEAL_SEAL, SHRINK, GROW */
     IL_SEALS = 1 | 2 | 4 | 16,     /* F_SEAL_SEAL, SHRINK, GROW, FUTURE_WRITE (Linux 5.1) */
     IL_PR_SET_MDWE = 65,           /* Linux 6.3 */
     IL_MDWE_REFUSE_EXEC_GAIN = 1,

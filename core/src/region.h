@@ -19,7 +19,8 @@ il_status il_fail(il_status status, const char *operation, int error_number);
 /* What the platform made when the region was opened (region_linux.c). */
 typedef struct il_views {
     uint64_t code_base;
-    int socket;
+    uint8_t *payload;     /* IL_PAYLOAD_BYTES_MAX that the writer copies from (protocol.h) */
+    int requests, requests_end, replies;
     int writer_pid;
     bool has_mseal;
 } il_views;

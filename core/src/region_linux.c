@@ -1,4 +1,4 @@
-/* region_linux.c - opening the region on Linux: start the writer process, check the seals of what it sends, map the views.
+/* region_linux.c - the region on Linux: start the writer process, check the seals of what it sends, map the views, talk to it.
  *
  * The writer is started by a child that forks again and ends, both without an exit signal, so that neither SIGCHLD nor wait() of
  * the application ever sees them.  Between clone and execve only async-signal-safe calls are made.
@@ -83,19 +83,19 @@ static il_status start_writer(const char *path, int *socket_out) {
     return IL_OK;
 }
 
-static void close_both(const int descriptors[2]) {
-    for (int i = 0; i < 2; i++)
+static void close_all(int *descriptors, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
         if (descriptors[i] >= 0) (void)close(descriptors[i]);
 }
 
 /* descriptors_out: the caller closes what is not -1, whatever the result. */
-static il_status receive_hello(int socket, int descriptors_out[2], int *pid_out) {
+static il_status receive_hello(int socket, int descriptors_out[IL_FD_COUNT], int *pid_out) {
     static char operation[sizeof((il_hello *)0)->operation]; /* il_last_failure refers to it; opening is serialised */
     const struct timeval patience = {.tv_sec = HELLO_SECONDS}, forever = {0};
     il_hello hello;
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        char bytes[CMSG_SPACE(IL_FD_COUNT * sizeof(int))];
     } control = {.bytes = {0}};
     struct iovec part = {.iov_base = &hello, .iov_len = sizeof hello};
     struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
@@ -114,17 +114,18 @@ static il_status receive_hello(int socket, int descriptors_out[2], int *pid_out)
         memcpy(operation, hello.operation, sizeof operation - 1);
         return il_fail(hello.status == IL_SYSTEM ? IL_SYSTEM : IL_UNSUPPORTED, operation, hello.error_number);
     }
-    if (descriptors_out[0] < 0 || descriptors_out[1] < 0) return il_fail(IL_PROTOCOL, "descriptors of the writer", 0);
+    for (int i = 0; i < IL_FD_COUNT; i++)
+        if (descriptors_out[i] < 0) return il_fail(IL_PROTOCOL, "descriptors of the writer", 0);
     *pid_out = hello.pid;
     return IL_OK;
 }
 
-static il_status check_file(int fd) {
+static il_status check_file(int fd, int wanted, off_t bytes) {
     struct stat file;
     int seals = fcntl(fd, IL_F_GET_SEALS);
-    if (seals < 0 || (seals & IL_SEALS) != IL_SEALS) return il_fail(IL_UNSUPPORTED, "F_GET_SEALS: the view is not sealed", 0);
+    if (seals < 0 || (seals & wanted) != wanted) return il_fail(IL_UNSUPPORTED, "F_GET_SEALS: the view is not sealed", 0);
     if (fstat(fd, &file) != 0) return il_fail(IL_SYSTEM, "fstat of the view", errno);
-    if (file.st_size != IL_CODE_VIEW_BYTES) return il_fail(IL_UNSUPPORTED, "fstat: the view has another size", 0);
+    if (file.st_size != bytes) return il_fail(IL_UNSUPPORTED, "fstat: the view has another size", 0);
     return IL_OK;
 }
 
@@ -136,15 +137,12 @@ static il_status map_over(uint8_t *at, int protection, int fd) {
     return IL_OK;
 }
 
-static il_status map_views(const int descriptors[2], il_views *views_out) {
+static il_status map_views(const int descriptors[IL_FD_COUNT], il_views *views_out) {
     const size_t bytes = VIEWS_BYTES + 2 * GUARD_BYTES;
-    il_status status = check_file(descriptors[0]);
-    if (status == IL_OK) status = check_file(descriptors[1]);
-    if (status != IL_OK) return status;
     uint8_t *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) return il_fail(IL_NO_MEMORY, "mmap of the reservation", errno);
-    status = map_over(base + GUARD_BYTES, PROT_READ | PROT_EXEC, descriptors[0]);
-    if (status == IL_OK) status = map_over(base + GUARD_BYTES + IL_RODATA_DELTA, PROT_READ, descriptors[1]);
+    il_status status = map_over(base + GUARD_BYTES, PROT_READ | PROT_EXEC, descriptors[IL_FD_CODE]);
+    if (status == IL_OK) status = map_over(base + GUARD_BYTES + IL_RODATA_DELTA, PROT_READ, descriptors[IL_FD_RODATA]);
     if (status != IL_OK) {
         (void)munmap(base, bytes);
         return status;
@@ -154,61 +152,74 @@ static il_status map_views(const int descriptors[2], il_views *views_out) {
     return IL_OK;
 }
 
+/* Not in forked children: they have no business there. */
+static il_status map_payload(int fd, uint8_t **payload_out) {
+    uint8_t *payload = mmap(NULL, IL_PAYLOAD_FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (payload == MAP_FAILED) return il_fail(IL_NO_MEMORY, "mmap of the payload", errno);
+    if (madvise(payload, IL_PAYLOAD_FILE_BYTES, MADV_DONTFORK) != 0) {
+        const int error_number = errno;
+        (void)munmap(payload, IL_PAYLOAD_FILE_BYTES);
+        return il_fail(IL_SYSTEM, "MADV_DONTFORK", error_number);
+    }
+    *payload_out = payload;
+    return IL_OK;
+}
+
+void il_views_close(il_views *views) {
+    close_all((int[]){views->requests, views->requests_end, views->replies}, 3);
+    views->requests = views->requests_end = views->replies = -1;
+    if (views->payload != NULL) (void)munmap(views->payload, IL_PAYLOAD_FILE_BYTES);
+    views->payload = NULL;
+}
+
+/* The mappings come last: once sealed they cannot be undone. */
+static il_status accept_writer(int socket, int descriptors[IL_FD_COUNT], il_views *views) {
+    il_status status = receive_hello(socket, descriptors, &views->writer_pid);
+    if (status == IL_OK) status = check_file(descriptors[IL_FD_CODE], IL_SEALS, IL_CODE_VIEW_BYTES);
+    if (status == IL_OK) status = check_file(descriptors[IL_FD_RODATA], IL_SEALS, IL_CODE_VIEW_BYTES);
+    if (status == IL_OK) status = check_file(descriptors[IL_FD_PAYLOAD], IL_SIZE_SEALS, IL_PAYLOAD_FILE_BYTES);
+    if (status == IL_OK) status = map_payload(descriptors[IL_FD_PAYLOAD], &views->payload);
+    if (status == IL_OK) status = map_views(descriptors, views);
+    return status;
+}
+
 il_status il_views_open(const char *writer_path, il_views *views_out) {
-    il_views views = {.socket = -1};
-    int descriptors[2] = {-1, -1};
-    il_status status = start_writer(writer_path, &views.socket);
+    il_views views = {.requests = -1, .requests_end = -1, .replies = -1};
+    int descriptors[IL_FD_COUNT] = {-1, -1, -1, -1, -1, -1}, socket;
+    il_status status = start_writer(writer_path, &socket);
     if (status != IL_OK) return status;
-    status = receive_hello(views.socket, descriptors, &views.writer_pid);
-    if (status == IL_OK) status = map_views(descriptors, &views);
-    close_both(descriptors);
+    status = accept_writer(socket, descriptors, &views);
+    (void)close(socket);
+    close_all(descriptors, status == IL_OK ? IL_FD_REQUESTS : IL_FD_COUNT); /* without the pipes the writer ends */
     if (status != IL_OK) {
-        (void)close(views.socket); /* the writer ends when it sees that */
+        il_views_close(&views);
         return status;
     }
+    views.requests = descriptors[IL_FD_REQUESTS];
+    views.requests_end = descriptors[IL_FD_REQUESTS_END];
+    views.replies = descriptors[IL_FD_REPLIES];
     (void)syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_REGISTER_SYNC_CORE, 0U, 0);
     *views_out = views;
     return IL_OK;
 }
 
-static bool send_parts(int socket, struct iovec *parts, uint32_t count) {
-    struct msghdr packet = {.msg_iov = parts, .msg_iovlen = count};
-    while (packet.msg_iovlen > 0) {
-        ssize_t sent = sendmsg(socket, &packet, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EINTR) return false;
-        size_t left = sent < 0 ? 0 : (size_t)sent;
-        for (; packet.msg_iovlen > 0 && left >= packet.msg_iov->iov_len; packet.msg_iov++, packet.msg_iovlen--)
-            left -= packet.msg_iov->iov_len;
-        if (left == 0) continue;
-        packet.msg_iov->iov_base = (uint8_t *)packet.msg_iov->iov_base + left;
-        packet.msg_iov->iov_len -= left;
-    }
-    return true;
-}
-
-static bool receive_reply(int socket, il_reply *reply_out) {
-    size_t have = 0;
-    while (have < sizeof *reply_out) {
-        ssize_t got = recv(socket, (uint8_t *)reply_out + have, sizeof *reply_out - have, 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got == 0) errno = 0;
-        if (got <= 0) return false;
-        have += (size_t)got;
-    }
-    return true;
-}
-
+/* Request and reply are shorter than PIPE_BUF, so that they are written and read whole. */
 bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out) {
-    ((il_request *)parts[0].iov_base)->cpu = sched_getcpu();
-    const bool is_sent = send_parts(views->socket, parts, count);
-    if (is_sent && receive_reply(views->socket, reply_out)) return true;
-    *failure_out = (il_failure){is_sent ? "receive from the writer" : "send to the writer", errno};
+    il_request *request = parts[0].iov_base;
+    uint8_t *at = views->payload;
+    ssize_t moved;
+    request->cpu = sched_getcpu();
+    for (uint32_t i = 1; i < count; at += parts[i++].iov_len)
+        if (parts[i].iov_len != 0) memcpy(at, parts[i].iov_base, parts[i].iov_len);
+    do moved = write(views->requests, request, sizeof *request);
+    while (moved < 0 && errno == EINTR);
+    if (moved == (ssize_t)sizeof *request) {
+        do moved = read(views->replies, reply_out, sizeof *reply_out);
+        while (moved < 0 && errno == EINTR);
+        if (moved == (ssize_t)sizeof *reply_out) return true;
+    }
+    *failure_out = (il_failure){"the writer process has ended", moved < 0 ? errno : 0};
     return false;
-}
-
-void il_views_close(il_views *views) {
-    if (views->socket >= 0) (void)close(views->socket);
-    views->socket = -1;
 }
 
 /* Before Linux 4.16 there is none: there the kernel's own return to user mode has to do. */

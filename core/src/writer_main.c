@@ -1,5 +1,5 @@
-/* writer_main.c - the program interlock-writer on Linux: makes the two views, hands their sealed descriptors to the application,
- * then answers requests until the socket ends.  Started by region_linux.c with the socket as descriptor IL_SOCKET_FD.
+/* writer_main.c - the program interlock-writer on Linux: makes the two views, the payload and two pipes, hands their descriptors to
+ * the application, then answers requests until their pipe ends.  Started by region_linux.c with a socket as descriptor IL_SOCKET_FD.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "writer.h"
 
 static il_writer_state writer;
-static _Alignas(8) uint8_t message[IL_MESSAGE_BYTES_MAX + 1]; /* one more than any message, so that too much is noticed */
+static _Alignas(8) uint8_t message[IL_MESSAGE_BYTES_MAX]; /* the private copy of a request and its payload */
 
 /* Set-up failed: the application hears what and why. */
 static _Noreturn void refuse(const char *operation) {
@@ -30,21 +30,21 @@ static _Noreturn void refuse(const char *operation) {
 }
 
 /* The flag says whether the file may be executed or mapped so; kernels before 6.3 do not know it. */
-static int make_file(const char *name, unsigned flag) {
+static int make_file(const char *name, unsigned flag, off_t bytes) {
     const unsigned flags = IL_MFD_CLOEXEC | IL_MFD_ALLOW_SEALING;
     long fd = syscall(IL_SYS_MEMFD_CREATE, name, flags | flag);
     if (fd < 0 && errno == EINVAL) fd = syscall(IL_SYS_MEMFD_CREATE, name, flags);
     if (fd < 0) refuse("memfd_create");
-    if (ftruncate((int)fd, IL_CODE_VIEW_BYTES) != 0) refuse("ftruncate of the memfd");
+    if (ftruncate((int)fd, bytes) != 0) refuse("ftruncate of the memfd");
     return (int)fd;
 }
 
-/* The one writable mapping; after it the seal refuses any other. */
-static uint8_t *map_and_seal(int fd) {
-    void *view = mmap(NULL, IL_CODE_VIEW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (view == MAP_FAILED) refuse("mmap of the writable view");
-    if (fcntl(fd, IL_F_ADD_SEALS, IL_SEALS) != 0) refuse("F_ADD_SEALS");
-    (void)syscall(IL_SYS_MSEAL, view, (size_t)IL_CODE_VIEW_BYTES, 0UL); /* before Linux 6.10 there is none: not needed here */
+/* Mapped before it is sealed: of a view this is the one writable mapping, the seal refuses any other. */
+static void *map_and_seal(int fd, int protection, size_t bytes, int seals) {
+    void *view = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
+    if (view == MAP_FAILED) refuse("mmap of the writer's view");
+    if (fcntl(fd, IL_F_ADD_SEALS, seals) != 0) refuse("F_ADD_SEALS");
+    (void)syscall(IL_SYS_MSEAL, view, bytes, 0UL); /* before Linux 6.10 there is none: not needed here */
     return view;
 }
 
@@ -73,9 +73,9 @@ static void follow(int32_t cpu) {
     (void)sched_setaffinity(0, sizeof set, &set);
 }
 
-/* From here on: receive, move, send, end.  Where the kernel has no seccomp the writer is as safe as its input checks. */
+/* From here on: read, move, write, end.  Where the kernel has no seccomp the writer is as safe as its input checks. */
 static void confine(void) {
-    static const uint16_t allowed[] = {SYS_recvfrom, SYS_sendto, SYS_exit_group, SYS_exit, SYS_rt_sigreturn, SYS_restart_syscall,
+    static const uint16_t allowed[] = {SYS_read, SYS_write, SYS_exit_group, SYS_exit, SYS_rt_sigreturn, SYS_restart_syscall,
                                        SYS_sched_setaffinity};
     enum { COUNT = sizeof allowed / sizeof allowed[0] };
     struct sock_filter program[COUNT + 6];
@@ -92,12 +92,12 @@ static void confine(void) {
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) != 0 && errno != EINVAL) refuse("PR_SET_SECCOMP");
 }
 
-static void send_hello(int code_fd, int rodata_fd) {
+static void send_hello(const int descriptors[IL_FD_COUNT]) {
     il_hello hello = {.magic = IL_HELLO_MAGIC, .status = IL_OK, .pid = getpid()};
-    const int descriptors[2] = {code_fd, rodata_fd};
+    const size_t bytes = IL_FD_COUNT * sizeof *descriptors;
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof descriptors)];
+        char bytes[CMSG_SPACE(IL_FD_COUNT * sizeof *descriptors)];
     } control = {.bytes = {0}};
     struct iovec part = {.iov_base = &hello, .iov_len = sizeof hello};
     struct msghdr packet = {0};
@@ -108,53 +108,54 @@ static void send_hello(int code_fd, int rodata_fd) {
     struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof descriptors);
-    memcpy(CMSG_DATA(header), descriptors, sizeof descriptors);
+    header->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(header), descriptors, bytes);
     if (sendmsg(IL_SOCKET_FD, &packet, MSG_NOSIGNAL) != (ssize_t)sizeof hello) _exit(1);
 }
 
-/* One whole message, or the end of the program.  The application waits for the reply, so more than one message is a lie. */
-static void receive_request(void) {
-    uint64_t have = 0, want = sizeof(il_request);
-    bool has_header = false;
-    while (have < want) {
-        ssize_t got = recv(IL_SOCKET_FD, message + have, sizeof message - have, 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) _exit(0);
-        have += (uint64_t)got;
-        if (!has_header && have >= sizeof(il_request)) {
-            has_header = true;
-            want = il_request_bytes((const il_request *)(void *)message);
-            if (want == 0) _exit(1);
-        }
-    }
-    if (have != want) _exit(1);
+/* One whole request and its payload, or the end of the program. */
+static void receive_request(int requests, const uint8_t *payload) {
+    ssize_t got;
+    do got = read(requests, message, sizeof(il_request));
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof(il_request)) _exit(got != 0);
+    const uint64_t bytes = il_request_bytes((const il_request *)(const void *)message);
+    if (bytes == 0) _exit(1);
+    memcpy(message + sizeof(il_request), payload, bytes - sizeof(il_request)); /* the only look at shared memory */
 }
 
-static void send_reply(const il_reply *reply) {
-    uint64_t sent = 0;
-    while (sent < sizeof *reply) {
-        ssize_t got = send(IL_SOCKET_FD, (const char *)reply + sent, sizeof *reply - sent, MSG_NOSIGNAL);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) _exit(0);
-        sent += (uint64_t)got;
-    }
+static void send_reply(int replies, const il_reply *reply) {
+    ssize_t sent;
+    do sent = write(replies, reply, sizeof *reply);
+    while (sent < 0 && errno == EINTR);
+    if (sent != (ssize_t)sizeof *reply) _exit(0);
 }
 
 int main(void) {
+    enum { READ_WRITE = PROT_READ | PROT_WRITE };
+    int requests[2], replies[2], descriptors[IL_FD_COUNT];
     il_reply reply;
     harden();
-    int code_fd = make_file("interlock-code", IL_MFD_EXEC), rodata_fd = make_file("interlock-rodata", IL_MFD_NOEXEC_SEAL);
-    uint8_t *code = map_and_seal(code_fd), *rodata = map_and_seal(rodata_fd);
+    descriptors[IL_FD_CODE] = make_file("interlock-code", IL_MFD_EXEC, IL_CODE_VIEW_BYTES);
+    descriptors[IL_FD_RODATA] = make_file("interlock-rodata", IL_MFD_NOEXEC_SEAL, IL_CODE_VIEW_BYTES);
+    descriptors[IL_FD_PAYLOAD] = make_file("interlock-payload", IL_MFD_NOEXEC_SEAL, IL_PAYLOAD_FILE_BYTES);
+    uint8_t *code = map_and_seal(descriptors[IL_FD_CODE], READ_WRITE, IL_CODE_VIEW_BYTES, IL_SEALS);
+    uint8_t *rodata = map_and_seal(descriptors[IL_FD_RODATA], READ_WRITE, IL_CODE_VIEW_BYTES, IL_SEALS);
+    const uint8_t *payload = map_and_seal(descriptors[IL_FD_PAYLOAD], PROT_READ, IL_PAYLOAD_FILE_BYTES, IL_SIZE_SEALS);
+    if (pipe(requests) != 0 || pipe(replies) != 0) refuse("pipe");
+    descriptors[IL_FD_REQUESTS_END] = requests[0];
+    descriptors[IL_FD_REQUESTS] = requests[1];
+    descriptors[IL_FD_REPLIES] = replies[0];
     il_writer_open(&writer, code, rodata);
-    send_hello(code_fd, rodata_fd);
-    (void)close(code_fd);
-    (void)close(rodata_fd);
+    send_hello(descriptors);
+    for (int i = 0; i < IL_FD_COUNT; i++)
+        if (i != IL_FD_REQUESTS_END) (void)close(descriptors[i]);
+    (void)close(IL_SOCKET_FD);
     confine();
     for (;;) {
-        receive_request();
+        receive_request(requests[0], payload);
         follow(((const il_request *)(const void *)message)->cpu);
         il_writer_handle(&writer, message, &reply);
-        send_reply(&reply);
+        send_reply(replies[1], &reply);
     }
 }

@@ -23,6 +23,8 @@ FORKED: Final = 9
 PROTOCOL: Final = 10
 
 VIEW_BYTES: Final = 64 << 20
+# IL_PAYLOAD_FILE_BYTES: the largest image's arrays, in whole 64 KiB
+PAYLOAD_BYTES: Final = 0x8D0000
 # endbr64; mov eax, 42; ret
 RETURNS_42: Final = bytes.fromhex("f30f1efa b82a000000 c3")
 

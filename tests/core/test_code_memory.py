@@ -287,18 +287,19 @@ def test_writer_holds_nothing_of_the_application(in_child: Callable[[str], str])
         core.open_arena(4096)  # answered: the writer is past its set-up
         root = Path("/proc") / str(core.describe().writer_pid)
         status = dict(line.split(":", 1) for line in (root / "status").read_text().splitlines())
-        print(sorted(os.listdir(root / "fd")), (root / "environ").read_bytes(), os.readlink(root / "cwd"))
+        links = sorted(os.readlink(entry).split(":")[0] for entry in (root / "fd").iterdir())
+        print(links, (root / "environ").read_bytes(), os.readlink(root / "cwd"))
         print(*(status[key].strip() for key in ("SigBlk", "SigIgn", "NoNewPrivs", "Seccomp")))
         print(signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     """)
     first, second, third = out.splitlines()
     blocked, ignored, *rest = second.split()
     libc_own = 0b11 << 31  # 32 and 33, which posix_spawn ignores and sigaction refuses
-    assert (first, rest, third) == ("['3'] b'' /", ["1", "2"], "True")
+    assert (first, rest, third) == ("['pipe', 'pipe'] b'' /", ["1", "2"], "True")
     assert (int(blocked, 16), int(ignored, 16) & ~libc_own) == (0, 0)
 
 
-def test_no_descriptor_is_left_but_the_socket(in_child: Callable[[str], str]) -> None:
+def test_no_descriptor_is_left_but_the_pipes(in_child: Callable[[str], str]) -> None:
     out = in_child("""
         before = {"0", "1", "2"}
         assert core.open_region() == lib.OK
@@ -307,7 +308,7 @@ def test_no_descriptor_is_left_but_the_socket(in_child: Callable[[str], str]) ->
         print([os.readlink(f"/proc/self/fd/{fd}").split(":")[0] for fd in new])
         print([os.get_inheritable(int(fd)) for fd in new])
     """)
-    assert out == "['socket']\n[False]"
+    assert out == "['pipe', 'pipe', 'pipe']\n[False, False, False]"
 
 
 def test_writer_ends_with_the_application(in_child: Callable[[str], str]) -> None:
@@ -369,13 +370,21 @@ _FAKE_WRITER = """\
 #!{python}
 import fcntl, os, socket, struct
 connection = socket.socket(fileno=3)
-fds = [os.memfd_create("fake", os.MFD_ALLOW_SEALING) for _ in range(2)]
-for fd in fds:
-    os.ftruncate(fd, {size})
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, {seals})
+fds = [os.memfd_create("fake", os.MFD_ALLOW_SEALING) for _ in range(3)]
+for fd, size, seals in zip(fds, {sizes}, {seals}):
+    os.ftruncate(fd, size)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
 hello = struct.pack("IIii48s", 0x314C4F49, 0, 0, os.getpid(), b"")
-socket.send_fds(connection, [hello], fds)
+socket.send_fds(connection, [hello], fds + list(os.pipe()) + [os.pipe()[0]])
 """
+VIEW_SEALS, SIZE_SEALS = 1 | 2 | 4 | 16, 1 | 2 | 4
+# sizes and seals of code, rodata and payload
+_FAKES = {
+    "unsealed": ((lib.VIEW_BYTES,) * 2 + (lib.PAYLOAD_BYTES,), (SIZE_SEALS,) * 3),
+    "short": ((lib.VIEW_BYTES, 4096, lib.PAYLOAD_BYTES), (VIEW_SEALS,) * 2 + (SIZE_SEALS,)),
+    "small": ((lib.VIEW_BYTES,) * 2 + (4096,), (VIEW_SEALS,) * 2 + (SIZE_SEALS,)),
+    "elastic": ((lib.VIEW_BYTES,) * 2 + (lib.PAYLOAD_BYTES,), (VIEW_SEALS,) * 2 + (1,)),
+}
 
 
 @pytest.mark.parametrize(
@@ -385,6 +394,8 @@ socket.send_fds(connection, [hello], fds)
         ("silent", "SYSTEM", "no sign of life"),
         ("unsealed", "UNSUPPORTED", "not sealed"),
         ("short", "UNSUPPORTED", "another size"),
+        ("small", "UNSUPPORTED", "another size"),
+        ("elastic", "UNSUPPORTED", "not sealed"),
         ("relative", "INVALID_ARGUMENT", "not absolute"),
     ],
 )
@@ -392,10 +403,9 @@ def test_bad_writer_is_refused_and_leaves_nothing(
     in_child: Callable[[str], str], tmp_path: Path, writer: str, status: str, operation: str
 ) -> None:
     path = tmp_path / "writer"
-    if writer in {"unsealed", "short"}:
-        size = lib.VIEW_BYTES if writer == "unsealed" else 4096
-        seals = 7 if writer == "unsealed" else 1 | 2 | 4 | 16
-        text = _FAKE_WRITER.format(python=sys.executable, size=size, seals=seals)
+    if writer in _FAKES:
+        sizes, seals = _FAKES[writer]
+        text = _FAKE_WRITER.format(python=sys.executable, sizes=sizes, seals=seals)
         path.write_text(text, encoding="utf-8")
         path.chmod(0o755)
     elif writer == "silent":
