@@ -33,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--modules", metavar="N", type=int, default=120, help="random modules to compare"
     )
+    parser.addoption("--core", metavar="DIR", help="another copy of core/ whose validators to test")
+    parser.addoption("--core-cc", metavar="COMMAND", help="what compiles these validators")
 
 
 @pytest.fixture(scope="session")

@@ -157,3 +157,27 @@ def test_object_of_a_c_compiler_is_linked_and_checked(cli: Cli, tmp_path: Path) 
 
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith("add.o: accepted, ")
+
+
+@pytest.mark.parametrize("name", ["no code", "no executable section"])
+def test_object_without_code_is_never_reported_as_accepted(
+    cli: Cli, tmp_path: Path, name: str
+) -> None:
+    """A verifier once passed a file in which it found nothing to verify."""
+    pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
+    source = tmp_path / "source.c"
+    is_empty = name == "no code"
+    source.write_text("const int answer = 42;\n" if is_empty else "int f(void) { return 1; }\n")
+    target = tmp_path / "object.o"
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu", "-O2", "-c"]
+    subprocess.run([*command, "-o", str(target), str(source)], check=True)
+    data = bytearray(target.read_bytes())
+    table, count = int.from_bytes(data[40:48], "little"), int.from_bytes(data[60:62], "little")
+    for head in range(table, table + 64 * count, 64):
+        data[head + 8] &= 0xFF if is_empty else ~4 & 0xFF  # SHF_EXECINSTR
+    target.write_bytes(data)
+
+    done = cli("validate", "object.o")
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("interlock: object file: ")

@@ -229,3 +229,15 @@ ret
 sub rsp, 8
 lea rsp, [rsp + 8]
 .byte 0xe9, 0, 0, 0, 0
+---
+# rep movs and rep stos are stores like others: the policy `permitted` confines no memory, and the direction flag is always clear
+rep movsq
+rep stosd
+rep movsd
+rep stosb
+ret
+---
+# bsf and bsr where nothing depends on the upper half
+bsf ecx, eax
+bsr rcx, rax
+ret

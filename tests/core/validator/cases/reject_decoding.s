@@ -214,3 +214,7 @@ ret
 # V017 REX on a landing pad
 .byte 0xf3, 0x44, 0x0f, 0x1e, 0xfa
 ret
+---
+# V017 the manual leaves the result of a 16-bit bswap undefined
+.byte 0x66, 0x0f, 0xc8
+ret
