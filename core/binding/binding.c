@@ -27,7 +27,6 @@ typedef struct function {
     PyObject *owner;        /* keeps exec and funcref alive; makes exceptions */
     signature *type;
     char *text;             /* name, NUL, documentation, NUL */
-    bool is_native;         /* no vmctx */
 } function;
 
 /* What vmctx+8 points to: an instance and the Python functions that it imports.  Borrowed: the instance owns them. */
@@ -153,25 +152,21 @@ static PyObject *call_placed(function *self, PyObject *const *args, uint64_t *st
     const signature *type = self->type;
     il_registers regs = {.stack = stack}; /* zeros: nothing of the host's stack goes along */
     placement to = {&regs, stack, 0, 0};
-    const il_funcref *funcref = self->funcref;
-    if (!self->is_native) place(&to, 0, false); /* vmctx: read after the arguments, whose conversion may close the instance */
+    if (!self->exec->is_native) place(&to, 0, false); /* il_call puts vmctx there */
     if (type->result_count > 1) place(&to, (uint64_t)(uintptr_t)slots, false);
     for (uint32_t i = 0; i < type->param_count; i++) {
         uint64_t bits;
         if (!bits_from(args[i], type->letters[i], &bits)) return NULL;
         place(&to, bits, is_vector(type->letters[i]));
     }
-    if (funcref->vmctx == NULL) return PyErr_Format(closed_error, "%s: it is closed", self->definition.ml_name);
-    if (!self->is_native) regs.integer[0] = (uint64_t)(uintptr_t)funcref->vmctx;
     uint32_t kind = 0;
     uint64_t pc = 0;
     /* The caller holds the builtin, which holds self, which holds the owner: all of them outlive the call. */
-    const il_status status = il_call(self->exec, funcref->code, &regs, &kind, &pc);
-    PyObject *result = NULL;
-    if (status == IL_OK) result = results_from(type, &regs, slots);
-    else if (status == IL_TRAPPED) result = raise_trap(self, kind, pc);
-    else (void)PyErr_Format(PyExc_RuntimeError, "il_call: %s", il_status_text(status));
-    return result;
+    const il_status status = il_call(self->exec, self->funcref, &regs, &kind, &pc);
+    if (status == IL_OK) return results_from(type, &regs, slots);
+    if (status == IL_TRAPPED) return raise_trap(self, kind, pc);
+    if (status == IL_STALE) return PyErr_Format(closed_error, "%s: it is closed", self->definition.ml_name);
+    return PyErr_Format(PyExc_RuntimeError, "il_call: %s", il_status_text(status));
 }
 
 /* Few functions have so many parameters or results: their room is not on every call's stack. */
@@ -207,15 +202,13 @@ static void function_dealloc(function *self) {
     Py_DecRef((PyObject *)type);
 }
 
-/* make_function(name, doc, exec address, funcref address, signature, owner, native) */
+/* make_function(name, doc, exec address, funcref address, signature, owner) */
 static PyObject *make_function(PyObject *module, PyObject *args) {
     (void)module;
     const char *name, *doc, *letters;
     unsigned long long exec, funcref;
     PyObject *owner;
-    int is_native;
-    if (!PyArg_ParseTuple(args, "ssKKsOp", &name, &doc, &exec, &funcref, &letters, &owner, &is_native))
-        return NULL;
+    if (!PyArg_ParseTuple(args, "ssKKsO", &name, &doc, &exec, &funcref, &letters, &owner)) return NULL;
     const size_t name_bytes = strlen(name) + 1, doc_bytes = strlen(doc) + 1;
     signature *type = parse_signature(letters);
     function *self = type == NULL ? NULL : (function *)PyType_GenericAlloc(function_type, 0);
@@ -228,7 +221,6 @@ static PyObject *make_function(PyObject *module, PyObject *args) {
     memcpy(self->text + name_bytes, doc, doc_bytes);
     self->exec = (il_exec *)(uintptr_t)exec;
     self->funcref = (const il_funcref *)(uintptr_t)funcref;
-    self->is_native = is_native != 0;
     self->definition = (PyMethodDef){self->text, (PyCFunction)(void (*)(void))call_function, METH_FASTCALL, self->text + name_bytes};
     PyObject *builtin = PyCFunction_NewEx(&self->definition, (PyObject *)self, NULL);
     Py_DecRef((PyObject *)self);

@@ -52,6 +52,7 @@ enum {
     IL_IMAGE_TABLES_MAX = 1024,         /* declared jump tables of one image */
     IL_ARENA_IMPORTS_MAX = 256,
     IL_ARENAS_MAX = 4096,
+    IL_THREADS_MAX = 8192,              /* threads that have run published code and not ended */
     IL_INSTRUCTION_BYTES_MAX = 15,
     IL_FRAME_BYTES_MAX = 256 << 10,     /* one stack frame of published code; a larger adjustment of sp is refused */
     IL_STACK_ROOM_BYTES = 768 << 10,    /* kept free below the stack limit: one frame, one gate, one signal frame */
@@ -205,6 +206,8 @@ IL_API il_status il_harden(void);
 /* ---- Running ------------------------------------------------------------------------------------------------------------ */
 struct il_registers;
 
+typedef struct il_funcref { uint64_t code; void *vmctx; uint64_t type_id; } il_funcref;   /* 24 bytes; closed: vmctx is NULL */
+
 /* One per engine; its first word is what function prologues compare the stack pointer with: [[vmctx + 0] + 0]. */
 typedef struct il_exec {
     uint64_t stack_limit;          /* prologues trap when sp is below this; whoever resumes guest code sets its own */
@@ -213,6 +216,7 @@ typedef struct il_exec {
     /* Makes function func_index runnable (compile, publish); writes its address.  Returns an il_trap_kind (0 = none). */
     uint32_t (*compile)(void *vmctx, uint32_t func_index, uint64_t *address_out);
     uint64_t stack_bytes_max;      /* of guest code below the outermost entry; 0 = all of the thread's stack */
+    bool is_native;                /* functions of this exec are plain C functions: no vmctx is passed */
 } il_exec;
 
 /* Arguments and results at a crossing, as the platform's C ABI places them: System V AMD64 in rdi rsi rdx rcx r8 r9 (6 are used)
@@ -224,9 +228,11 @@ typedef struct il_registers {
     uint64_t stack_count;          /* into code; a host function knows its signature and gets 0 */
 } il_registers;
 
-/* Calls code at address with these registers on the calling thread's stack (host_to_code).  IL_OK, or IL_TRAPPED with
- * *trap_kind_out (il_trap_kind) and *trap_pc_out.  IL_INVALID_ARGUMENT when the address is not in the code view. */
-IL_API il_status il_call(il_exec *exec, uint64_t address, il_registers *regs, uint32_t *trap_kind_out, uint64_t *trap_pc_out);
+/* Calls a function with these registers on the calling thread's stack (host_to_code); integer[0] becomes its vmctx.  IL_OK, or
+ * IL_TRAPPED with *trap_kind_out (il_trap_kind) and *trap_pc_out.  IL_STALE when the function's vmctx is NULL, which is how it is
+ * closed; IL_INVALID_ARGUMENT when its address is not in the code view; IL_NO_MEMORY in more than IL_THREADS_MAX threads.  The
+ * function is read after the thread counts as running: what is cleared before il_is_running() is false cannot be entered. */
+IL_API il_status il_call(il_exec *exec, const il_funcref *callee, il_registers *regs, uint32_t *trap_kind_out, uint64_t *trap_pc_out);
 
 /* Whether any thread, this one included, is inside il_call. */
 IL_API bool il_is_running(void);
@@ -254,8 +260,6 @@ typedef struct il_memory {
     uint64_t maximum_bytes;        /* growth beyond fails */
     uint64_t reserved_bytes;       /* of address space, guard included */
 } il_memory;
-
-typedef struct il_funcref { uint64_t code; void *vmctx; uint64_t type_id; } il_funcref;   /* 24 bytes */
 
 typedef struct il_table {
     il_funcref **elems;            /* never moves; null elements are NULL */

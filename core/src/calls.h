@@ -3,6 +3,7 @@
 #define IL_CALLS_H
 
 #include "region.h"
+#include "threads.h"
 
 /* One for each il_call in progress, on the caller's stack, linked by thread.  calls.S knows the first two fields. */
 typedef struct il_activation {
@@ -18,11 +19,8 @@ typedef struct il_activation {
 
 typedef enum il_place { IL_IN_GUEST = 0, IL_IN_GATE = 1, IL_IN_HOST_FUNCTION = 2 } il_place;
 
-/* The innermost activation of this thread.  initial-exec: signal handlers of any thread may read it without allocating. */
-extern _Thread_local il_activation *il_current __attribute__((tls_model("initial-exec")));
-
-/* Set by Ctrl-C while guest code or a gate ran; il_resume takes it back. */
-extern _Thread_local uint32_t il_user_interrupt __attribute__((tls_model("initial-exec")));
+/* The innermost activation of this thread, which has a record. */
+static inline il_activation *il_current(void) { return il_self->current; }
 
 /* calls.S.  Returns false, or true after a trap. */
 bool il_enter(il_activation *activation, uint64_t address, const il_registers *regs);
@@ -37,8 +35,6 @@ _Noreturn void il_trap(il_trap_kind kind, uint64_t pc);
 /* Before a gate returns into guest code. */
 void il_resume(uint64_t pc);
 
-/* signals_linux.c.  Lowest address of the calling thread's stack; 0 when the system does not tell. */
-uint64_t il_stack_low(void);
 /* Whether the address lies in, or within 4 GiB of, the reservation of a linear memory (memory.c). */
 bool il_is_memory_addr(uint64_t addr);
 

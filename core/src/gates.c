@@ -11,7 +11,7 @@
 
 static bool is_inside(uint64_t start, uint64_t count, uint64_t length) { return count <= length && start <= length - count; }
 
-static inline void begin(void) { il_current->is_in_host = IL_IN_GATE; }
+static inline void begin(void) { il_current()->is_in_host = IL_IN_GATE; }
 
 static int64_t gate_memory_grow(void *vmctx, il_memory *memory, uint64_t delta_pages) {
     (void)vmctx;

@@ -21,6 +21,8 @@ enum {
     IL_SEALS = 1 | 2 | 4 | 16,     /* F_SEAL_SEAL, SHRINK, GROW, FUTURE_WRITE (Linux 5.1) */
     IL_PR_SET_MDWE = 65,           /* Linux 6.3 */
     IL_MDWE_REFUSE_EXEC_GAIN = 1,
+    IL_MEMBARRIER_EXPEDITED = 1 << 3, /* Linux 4.14 */
+    IL_MEMBARRIER_REGISTER_EXPEDITED = 1 << 4,
     IL_MEMBARRIER_SYNC_CORE = 1 << 5,
     IL_MEMBARRIER_REGISTER_SYNC_CORE = 1 << 6
 };

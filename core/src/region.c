@@ -103,7 +103,8 @@ il_status il_region_open(const char *writer_path) {
     if (owner != 0) return leave(is_lost ? il_fail(IL_WRITER_LOST, "the writer process has ended", 0) : IL_OK);
     if (!has_fork_handler) has_fork_handler = pthread_atfork(NULL, NULL, leave_to_parent) == 0;
     if (!has_fork_handler) return leave(il_fail(IL_NO_MEMORY, "pthread_atfork", 0));
-    il_status status = il_views_open(writer_path, &views);
+    il_status status = il_threads_open();
+    if (status == IL_OK) status = il_views_open(writer_path, &views);
     if (status != IL_OK) return leave(status);
     __atomic_store_n(&il_code_base, views.code_base, __ATOMIC_RELEASE);
     __atomic_store_n(&owner, getpid(), __ATOMIC_RELEASE);

@@ -22,6 +22,7 @@
 #include "linux_abi.h"
 #include "protocol.h"
 #include "region.h"
+#include "threads.h"
 
 enum { GUARD_BYTES = 1 << 16, VIEWS_BYTES = 2 * IL_CODE_VIEW_BYTES, DESCRIPTORS_MAX = 1 << 20, HELLO_SECONDS = 20 };
 _Static_assert(IL_RODATA_DELTA == IL_CODE_VIEW_BYTES, "the rodata view follows the code view");
@@ -224,3 +225,7 @@ bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_
 
 /* Before Linux 4.16 there is none: there the kernel's own return to user mode has to do. */
 void il_views_synchronise(void) { (void)syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_SYNC_CORE, 0U, 0); }
+
+bool il_barrier_prepare(void) { return syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_REGISTER_EXPEDITED, 0U, 0) == 0 && il_barrier(); }
+
+bool il_barrier(void) { return syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_EXPEDITED, 0U, 0) == 0; }

@@ -19,5 +19,6 @@ void il_signal_redirect(void *context, uint64_t pc, uint64_t sp);
 /* Sends IL_TIMER_SIGNAL to the calling thread after the time, and again and again until il_timer_stop.  One for each thread. */
 il_status il_timer_start(uint64_t nanoseconds);
 void il_timer_stop(void); /* of a thread that has none: nothing */
+void il_timer_forget(void); /* in a forked child, which inherits no timers */
 
 #endif

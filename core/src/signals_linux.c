@@ -11,25 +11,25 @@
 #include "calls.h"
 #include "linux_abi.h"
 
-static _Thread_local uint64_t stack_low __attribute__((tls_model("initial-exec")));
 static _Thread_local bool has_timer __attribute__((tls_model("initial-exec")));
 static _Thread_local int timer_id __attribute__((tls_model("initial-exec")));
 static const char timer_mark; /* its address tells our timers from others */
 
+int32_t il_thread_system_id(void) { return (int32_t)syscall(SYS_gettid); }
+
 uint64_t il_stack_low(void) {
-    if (stack_low != 0) return stack_low;
     pthread_attr_t attributes;
     void *low = NULL;
     size_t bytes = 0;
     if (pthread_getattr_np(pthread_self(), &attributes) != 0) return 0;
-    if (pthread_attr_getstack(&attributes, &low, &bytes) == 0) stack_low = (uint64_t)(uintptr_t)low;
+    const bool is_known = pthread_attr_getstack(&attributes, &low, &bytes) == 0;
     (void)pthread_attr_destroy(&attributes);
     /* An unlimited main stack is still one that other mappings bound: believe in 8 MiB of it. */
     const uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0), most = UINT64_C(8) << 20;
     struct rlimit limit;
-    if (getpid() == (pid_t)syscall(SYS_gettid) && getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
-        stack_low = here > most ? here - most : here;
-    return stack_low;
+    if (getpid() == il_thread_system_id() && getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+        return here > most ? here - most : here;
+    return is_known ? (uint64_t)(uintptr_t)low : 0;
 }
 
 bool il_signal_is_fault(const siginfo_t *info) { return info->si_code > 0; }
@@ -47,7 +47,7 @@ il_status il_timer_start(uint64_t nanoseconds) {
     enum { SECOND = 1000000000 };
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = IL_TIMER_SIGNAL};
     event.sigev_value.sival_ptr = (void *)(uintptr_t)&timer_mark;
-    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    event._sigev_un._tid = il_thread_system_id();
     if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0) return il_fail(IL_SYSTEM, "timer_create", errno);
     has_timer = true;
     const struct itimerspec times = {
@@ -65,3 +65,5 @@ void il_timer_stop(void) {
     has_timer = false;
     (void)syscall(SYS_timer_delete, timer_id);
 }
+
+void il_timer_forget(void) { has_timer = false; }

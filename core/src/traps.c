@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "arch.h"
 #include "calls.h"
@@ -23,10 +24,9 @@ typedef struct chain {
 static chain chains[SIGNALS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-_Thread_local uint32_t il_user_interrupt __attribute__((tls_model("initial-exec")));
 static _Thread_local uint32_t chaining __attribute__((tls_model("initial-exec")));
-static _Thread_local uint32_t is_interrupted __attribute__((tls_model("initial-exec")));
 static _Thread_local bool has_deadline __attribute__((tls_model("initial-exec")));
+static _Thread_local uint64_t deadline __attribute__((tls_model("initial-exec"))); /* nanoseconds of the monotonic clock */
 
 /* ---- From a fault to a trap kind -------------------------------------------------------------------------------------------- */
 static uint32_t kind_of_fault(int number, const siginfo_t *info, uint64_t pc) {
@@ -40,7 +40,7 @@ static uint32_t kind_of_fault(int number, const siginfo_t *info, uint64_t pc) {
 }
 
 static bool leave_guest(void *context, uint32_t kind, uint64_t pc) {
-    il_activation *here = il_current;
+    il_activation *here = il_self != NULL ? il_self->current : NULL;
     if (here == NULL || here->is_in_host != 0) return false;
     here->trap_kind = kind;
     here->trap_pc = pc;
@@ -84,13 +84,15 @@ static void on_fault(int number, siginfo_t *info, void *context) {
     errno = error_number;
 }
 
+static void want(uint32_t what) { (void)__atomic_fetch_or(&il_self->wants, what, __ATOMIC_RELAXED); }
+
 static void on_deadline(int number, siginfo_t *info, void *context) {
     const int error_number = errno;
     const uint64_t pc = il_signal_pc(context);
     if (!il_signal_is_timer(info)) {
         pass_on(number, info, context);
     } else if (has_deadline) {
-        is_interrupted = 1;
+        want(IL_WANT_DEADLINE);
         /* Anywhere else a gate will see the flag, or the next signal will come. */
         if (il_is_code_addr(pc)) (void)leave_guest(context, IL_TRAP_INTERRUPTED, pc);
     }
@@ -102,10 +104,10 @@ static void on_deadline(int number, siginfo_t *info, void *context) {
 static void on_user(int number, siginfo_t *info, void *context) {
     const int error_number = errno;
     const uint64_t pc = il_signal_pc(context);
-    const il_activation *here = il_current;
+    const il_activation *here = il_self != NULL ? il_self->current : NULL;
     pass_on(number, info, context);
     if (here != NULL && here->is_in_host != IL_IN_HOST_FUNCTION) {
-        il_user_interrupt = 1;
+        want(IL_WANT_USER);
         if (il_is_code_addr(pc)) (void)leave_guest(context, IL_TRAP_INTERRUPTED, pc);
     }
     errno = error_number;
@@ -138,15 +140,30 @@ il_status il_traps_install(void) {
 }
 
 /* ---- Deadlines ----------------------------------------------------------------------------------------------------------------- */
+static uint64_t now(void) {
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 il_status il_deadline_set(uint64_t nanoseconds) {
+    if (il_self == NULL && il_thread_register() == NULL) return il_fail(IL_NO_MEMORY, "too many threads run published code", 0);
     has_deadline = false;
     il_timer_stop();
-    is_interrupted = 0;
+    (void)__atomic_fetch_and(&il_self->wants, ~(uint32_t)IL_WANT_DEADLINE, __ATOMIC_RELAXED);
     if (nanoseconds == 0) return IL_OK;
     has_deadline = true;
+    deadline = now() + nanoseconds;
     const il_status status = il_timer_start(nanoseconds);
     has_deadline = status == IL_OK;
     return status;
 }
 
-bool il_is_interrupted(void) { return is_interrupted != 0; }
+bool il_is_interrupted(void) { return il_self != NULL && (__atomic_load_n(&il_self->wants, __ATOMIC_RELAXED) & IL_WANT_DEADLINE); }
+
+void il_deadline_renew(void) {
+    if (!has_deadline) return;
+    const uint64_t time = now();
+    il_timer_forget();
+    (void)il_deadline_set(deadline > time ? deadline - time : 1);
+}

@@ -19,6 +19,7 @@ IMAGE_TABLES_MAX: Final = 1024
 ARENA_IMPORTS_MAX: Final = 256
 FRAME_BYTES_MAX: Final = 256 << 10
 STACK_ROOM_BYTES: Final = 768 << 10
+THREADS_MAX: Final = 8192
 
 # WebAssembly: the implementation limits of the JavaScript API (section "Implementation-defined Limits") where it has one.
 WASM_MODULE_BYTES_MAX: Final = 1 << 30

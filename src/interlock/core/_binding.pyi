@@ -16,7 +16,6 @@ def make_function(
     funcref_address: int,
     signature: str,
     owner: object,
-    is_native: bool,
     /,
 ) -> Callable[..., object]: ...
 def register_instance(

@@ -20,12 +20,18 @@ _NANOSECONDS = 1_000_000_000
 
 
 class ExecContext:
-    """One `il_exec`: the stack limit and the ways back into Python.  Freed with the object."""
+    """One `il_exec`: the stack limit and the ways back into Python.  Freed with the object.
 
-    def __init__(self, *, stack_bytes_max: int = 0) -> None:
+    Functions of a native one get no vmctx.
+    """
+
+    def __init__(self, *, stack_bytes_max: int = 0, native: bool = False) -> None:
         host_call, compile_function = BINDING.host_entries()
         self._struct = Exec(
-            host_call=host_call, compile=compile_function, stack_bytes_max=stack_bytes_max
+            host_call=host_call,
+            compile=compile_function,
+            stack_bytes_max=stack_bytes_max,
+            is_native=native,
         )
 
     @property
@@ -80,18 +86,16 @@ def make_function(
     funcref_address: int,
     signature: str,
     owner: object,
-    *,
-    native: bool = False,
 ) -> Callable[..., object]:
     """A builtin that calls the code of a funcref.
 
     `signature` is ``params:results`` of the letters i (i32), I (i64), f (f32), F (f64).  `owner` is kept alive; its
-    ``make_trap(kind, pc)`` makes the exception of a trap.  Native code gets no vmctx.
+    ``make_trap(kind, pc)`` makes the exception of a trap.
     """
     # C strings end at the first NUL.
     name, doc = name.replace("\0", "\\0"), doc.replace("\0", "\\0")
     function: Callable[..., object] = BINDING.make_function(
-        name, doc, exec_address, funcref_address, signature, owner, native
+        name, doc, exec_address, funcref_address, signature, owner
     )
     return function
 

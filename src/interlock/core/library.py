@@ -111,6 +111,7 @@ class Exec(ctypes.Structure):
         ("host_call", _pointer),
         ("compile", _pointer),
         ("stack_bytes_max", _u64),
+        ("is_native", _bool),
     )
 
 

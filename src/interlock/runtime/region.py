@@ -47,7 +47,7 @@ class Region:
         self.target = target
         core.open_region()
         core.install_traps()
-        self._exec = core.ExecContext()
+        self._exec = core.ExecContext(native=True)
         self._arena = core.Arena(dict(imports or {}), code_bytes_max=code_bytes_max, policy=policy)
         self._published: weakref.WeakSet[PublishedCode] = weakref.WeakSet()
         self._is_closed = False
@@ -134,7 +134,7 @@ class PublishedCode:
         self._funcrefs.append(funcref)
         name = f"{entry}: {signature}"
         return core.make_function(
-            entry, name, self._region._exec.address, funcref.address, letters, self, native=True
+            entry, name, self._region._exec.address, funcref.address, letters, self
         )
 
     def make_trap(self, kind: int, pc: int) -> Exception:
