@@ -1,14 +1,15 @@
-"""Builds the core: libinterlock.so, the program interlock-writer and the Python binding.
+"""Builds the core: libinterlock, the program interlock-writer (not on macOS) and the Python binding, for any target on any machine.
 
 python core/build.py OUT [TARGET]     with zig's C compiler (the package ziglang), or with the compiler that CC names
 
-Which source belongs to which program is the table `PROGRAMS`, what a machine has of its own the table `TARGETS`; nothing else
-decides it.
+TARGET is one of the table `TARGETS`; without it, this machine.  Which source belongs to which program is that table too; nothing
+else decides it.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -18,37 +19,7 @@ from pathlib import Path
 from typing import Final
 
 CORE: Final = Path(__file__).resolve().parent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A machine: its folder below `core/src`, the suffix of its system's files, and what zig calls it."""
-
-    arch: str
-    system: str
-    zig_library: str
-    zig_program: str
-
-    def owns(self, source: Path) -> bool:
-        """Whether it compiles a file of `core/src`: no other system's, by the file's name."""
-        return not source.stem.endswith(tuple(f"_{each}" for each in _SYSTEMS - {self.system}))
-
-
-_SYSTEMS: Final = {"linux"}
-# The oldest glibc that manylinux2014 promises; the writer is a static program.
-TARGETS: Final = {
-    f"{arch}-linux": Target(
-        arch=arch,
-        system="linux",
-        zig_library=f"{arch}-linux-gnu.2.17",
-        zig_program=f"{arch}-linux-musl",
-    )
-    for arch in ("x86_64", "aarch64")
-}
-
-# The writer's own files; everything else below core/src runs in the application.
-_WRITER_ONLY: Final = ("writer_main.c", "writer.c", "arenas.c", "slots.c")
-_VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
+MACOS_MINIMUM: Final = "12.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +36,42 @@ class Program:
     needs_library: bool = False
 
 
-_SHARED: Final = ("-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,now")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A machine: its folder below `core/src`, its system's folder and suffix there, and what zig calls it."""
 
-PROGRAMS: Final = (
+    arch: str
+    system: str
+    zig_library: str
+    zig_program: str
+    flags: tuple[str, ...]
+    programs: tuple[Program, ...]
+
+    def owns(self, source: Path) -> bool:
+        """Whether it compiles a file of `core/src`: no other system's, by the file's name."""
+        return not source.stem.endswith(tuple(f"_{each}" for each in _SYSTEMS - {self.system}))
+
+
+_SYSTEMS: Final = {"linux", "macos"}
+_LIBRARY_SOURCES: Final = ("src/*.c", "src/{arch}/*.c", "src/{arch}/*.S")
+_SHARED: Final = ("-shared", "-fPIC", "-fvisibility=hidden")
+
+# ---- Linux: the writer is a program; everything else below core/src runs in the application ----------------------------------
+
+_WRITER_ONLY: Final = ("writer_main.c", "writer.c", "arenas.c", "slots.c")
+_VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
+
+_LINUX_PROGRAMS: Final = (
     Program(
         name="libinterlock.so",
-        sources=("src/*.c", "src/{arch}/*.c", "src/{arch}/*.S"),
+        sources=_LIBRARY_SOURCES,
         without=_WRITER_ONLY,
         flags=(*_SHARED, "-pthread", "-Wl,-soname,libinterlock.so", "-Wl,-z,defs"),
     ),
     Program(
         name="interlock-writer",
         sources=(*(f"src/{name}" for name in _WRITER_ONLY), *_VALIDATOR, "src/{arch}/*.c"),
-        flags=("-fPIE", "-Wl,-z,now"),
+        flags=("-fPIE",),
         is_static=True,
     ),
     Program(
@@ -90,9 +84,58 @@ PROGRAMS: Final = (
     ),
 )
 
+# ---- macOS: the writer is a function of the library --------------------------------------------------------------------------
+
+_MACOS_PROGRAMS: Final = (
+    Program(
+        name="libinterlock.dylib",
+        sources=_LIBRARY_SOURCES,
+        without=("writer_main.c",),
+        flags=(*_SHARED, "-Wl,-install_name,@rpath/libinterlock.dylib"),
+    ),
+    Program(
+        name="_binding.abi3.so",
+        sources=("binding/*.c",),
+        flags=(
+            *(*_SHARED, "-Wl,-install_name,@rpath/_binding.abi3.so"),
+            *("-Wl,-rpath,@loader_path", "-Wl,-undefined,dynamic_lookup"),
+        ),
+        is_optional=True,
+        needs_library=True,
+    ),
+)
+# Functions of the system are called through __DATA_CONST, which is read-only from the start, as with -z now and -z relro.
+_MACOS_FLAGS: Final = ("-D_DARWIN_C_SOURCE", "-D_FORTIFY_SOURCE=0", "-Xclang", "-fno-plt")
+
+TARGETS: Final = {
+    f"{arch}-linux": Target(
+        arch=arch,
+        system="linux",
+        # The oldest glibc that manylinux2014 promises; the writer is a static program.
+        zig_library=f"{arch}-linux-gnu.2.17",
+        zig_program=f"{arch}-linux-musl",
+        flags=("-D_GNU_SOURCE", "-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,-z,now"),
+        programs=_LINUX_PROGRAMS,
+    )
+    for arch in ("x86_64", "aarch64")
+} | {
+    f"{arch}-macos": Target(
+        arch=arch,
+        system="macos",
+        # The callback API is there since 11.4; a wheel's tag can only say 11 or 12.
+        zig_library=f"{arch}-macos.{MACOS_MINIMUM}",
+        zig_program=f"{arch}-macos.{MACOS_MINIMUM}",
+        flags=(*_MACOS_FLAGS, *of_arch),
+        programs=_MACOS_PROGRAMS,
+    )
+    for arch, of_arch in (
+        ("x86_64", ()),
+        ("aarch64", ("-mllvm", "-aarch64-macho-enable-nonlazybind")),
+    )
+}
+
 COMMON_FLAGS: Final = (
     "-std=c11",
-    "-D_GNU_SOURCE",
     "-O2",
     "-g0",
     "-s",
@@ -103,12 +146,18 @@ COMMON_FLAGS: Final = (
     "-Wpedantic",
     "-Wconversion",
     "-Werror",
-    "-Wl,-z,noexecstack",
-    "-Wl,-z,relro",
     # Built from relative paths in core/, so that no path of this machine is in the result.
     "-Iinclude",
     "-Isrc",
 )
+
+
+def native_target() -> str | None:
+    """The target of the machine that this runs on; None where there is none."""
+    arch = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+    system = {"linux": "linux", "darwin": "macos"}
+    name = f"{arch.get(platform.machine())}-{system.get(sys.platform)}"
+    return name if name in TARGETS else None
 
 
 def sources_of(program: Program, target: Target) -> list[str]:
@@ -118,22 +167,24 @@ def sources_of(program: Program, target: Target) -> list[str]:
     return sorted(str(path.relative_to(CORE)) for path in found if path.name not in program.without)
 
 
-def build(out_dir: Path, *, target: str = "x86_64-linux", cc: str | None = None) -> list[Path]:
-    """Compile every program into `out_dir` and return the files.
+def build(out_dir: Path, *, target: str | None = None, cc: str | None = None) -> list[Path]:
+    """Compile every program of a target (this machine's) into `out_dir` and return the files.
 
     `cc` is a compiler command for the target; without it zig's C compiler of the package ziglang is used, which makes the
     writer a static program and links the libraries against an old glibc.
     """
-    machine = TARGETS.get(target)
+    name = target or native_target()
+    machine = TARGETS.get(name or "")
     if machine is None:
-        message = f"target {target!r} is not one of {', '.join(TARGETS)}"
+        asked = target or f"{platform.machine()} {sys.platform}"
+        message = f"there is no core for {asked}: the targets are {', '.join(TARGETS)}"
         raise ValueError(message)
     out_dir = out_dir.resolve()
     out_dir.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
     # Renamed into place: a process that runs the old file keeps it.
     with tempfile.TemporaryDirectory(dir=out_dir, prefix=".build-") as work:
-        for program in PROGRAMS:
+        for program in machine.programs:
             sources = sources_of(program, machine)
             if not sources and program.is_optional:
                 continue
@@ -141,7 +192,7 @@ def build(out_dir: Path, *, target: str = "x86_64-linux", cc: str | None = None)
                 message = f"no source of {program.name} matches {', '.join(program.sources)}"
                 raise FileNotFoundError(message)
             _compile(program, machine, sources, Path(work), cc)
-        for program in PROGRAMS:
+        for program in machine.programs:
             part = Path(work) / program.name
             if part.exists():
                 made.append(part.replace(out_dir / program.name))
@@ -155,7 +206,9 @@ def _compile(
     command = [
         *_compiler(program, target, cc),
         *COMMON_FLAGS,
+        *target.flags,
         f"-Isrc/{target.arch}",
+        f"-Isrc/{target.system}",
         *program.flags,
         *sources,
         *libraries,
@@ -178,13 +231,16 @@ def _compiler(program: Program, target: Target, cc: str | None) -> list[str]:
 
 def main() -> int:
     """Build into the directory that the command line names."""
-    _, out_dir, target = (
-        [*sys.argv, "x86_64-linux"][:3] if len(sys.argv) in {2, 3} else ("", "", "")
-    )
-    if target not in TARGETS:
+    if len(sys.argv) not in {2, 3}:
         print(__doc__, file=sys.stderr)
         return 2
-    for path in build(Path(out_dir), target=target, cc=os.environ.get("CC")):
+    out_dir, target = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else None
+    try:
+        made = build(out_dir, target=target, cc=os.environ.get("CC"))
+    except (ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for path in made:
         print(path)
     return 0
 

@@ -157,7 +157,14 @@ IL_API il_status il_validate_all(const il_image *image, const il_policy *policy,
                                  void *context, uint32_t *count_out);
 
 /* ---- Region: one per process -------------------------------------------------------------------------------------------- */
-typedef enum il_writer { IL_WRITER_NONE = 0, IL_WRITER_PROCESS = 1, IL_WRITER_ALIAS = 2 } il_writer;
+/* Who can write published code. */
+typedef enum il_writer {
+    IL_WRITER_NONE = 0,     /* nobody: no region is open, its writer is gone, or it is the parent process's */
+    IL_WRITER_PROCESS = 1,  /* a process of its own, which has the only writable view */
+    IL_WRITER_ALIAS = 2,    /* a writable view in this process */
+    IL_WRITER_CALLBACK = 3, /* a thread of this process inside the core's write callback: macOS on Apple silicon */
+    IL_WRITER_ANYONE = 4    /* every thread of this process: macOS on Intel, whose MAP_JIT memory is writable and executable */
+} il_writer;
 
 typedef struct il_region_info {
     uint64_t code_base;            /* RX view */
@@ -178,7 +185,7 @@ typedef struct il_failure {
 IL_API void il_last_failure(il_failure *failure_out);
 
 /* Opens the process's region on first use (idempotent; later calls ignore the path).  writer_path: absolute path of the
- * interlock-writer program. */
+ * interlock-writer program; macOS has none and ignores it. */
 IL_API il_status il_region_open(const char *writer_path);
 IL_API il_status il_region_describe(il_region_info *info_out);
 

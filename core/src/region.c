@@ -120,9 +120,9 @@ il_status il_region_describe(il_region_info *info_out) {
         .code_base = il_code_base,
         .rodata_base = is_open ? il_code_base + IL_RODATA_DELTA : 0,
         .view_bytes = is_open ? IL_CODE_VIEW_BYTES : 0,
-        .writer = has_writer ? IL_WRITER_PROCESS : IL_WRITER_NONE,
+        .writer = has_writer ? views.writer : IL_WRITER_NONE,
         .writer_pid = has_writer ? views.writer_pid : 0,
-        .has_seals = is_open,
+        .has_seals = views.has_seals,
         .has_mseal = views.has_mseal,
         .code_bytes_used = taken_bytes,
     };

@@ -16,13 +16,15 @@ static inline bool il_is_code_addr(uint64_t addr) {
 /* Remembers the detail for il_last_failure and returns status.  operation: a string that lives for ever. */
 il_status il_fail(il_status status, const char *operation, int error_number);
 
-/* What the platform made when the region was opened (region_linux.c). */
+/* What the system made when the region was opened: region_<system>.c. */
 typedef struct il_views {
     uint64_t code_base;
+    il_writer writer;
+    bool has_seals, has_mseal;
+    /* Of a writer process: */
     uint8_t *payload;     /* IL_PAYLOAD_BYTES_MAX that the writer copies from (protocol.h) */
     int requests, requests_end, replies;
     int writer_pid;
-    bool has_mseal;
 } il_views;
 
 /* IL_OK; or IL_SYSTEM / IL_UNSUPPORTED, with nothing left behind. */

@@ -9,9 +9,8 @@
 
 enum { IL_TIMER_SIGNAL = SIGURG, IL_TIMER_REPEAT_NANOSECONDS = 5000000 };
 
-/* Of a handler's arguments.  Whether the processor raised the signal, and nobody sent it; whether il_timer_start did. */
+/* Of a handler's arguments.  Whether the processor raised the signal, and nobody sent it. */
 bool il_signal_is_fault(const siginfo_t *info);
-bool il_signal_is_timer(const siginfo_t *info);
 uint64_t il_signal_pc(const void *context);
 /* Where the interrupted thread goes on when the handler returns. */
 void il_signal_redirect(void *context, uint64_t pc, uint64_t sp);
@@ -20,5 +19,7 @@ void il_signal_redirect(void *context, uint64_t pc, uint64_t sp);
 il_status il_timer_start(uint64_t nanoseconds);
 void il_timer_stop(void); /* of a thread that has none: nothing */
 void il_timer_forget(void); /* in a forked child, which inherits no timers */
+/* Asked once by the handler of IL_TIMER_SIGNAL: whether the calling thread's timer sent it. */
+bool il_timer_has_fired(const siginfo_t *info);
 
 #endif

@@ -34,7 +34,7 @@ uint64_t il_stack_low(void) {
 
 bool il_signal_is_fault(const siginfo_t *info) { return info->si_code > 0; }
 
-bool il_signal_is_timer(const siginfo_t *info) {
+bool il_timer_has_fired(const siginfo_t *info) {
     return info->si_code == SI_TIMER && info->si_value.sival_ptr == (const void *)&timer_mark;
 }
 

@@ -89,7 +89,7 @@ static void want(uint32_t what) { (void)__atomic_fetch_or(&il_self->wants, what,
 static void on_deadline(int number, siginfo_t *info, void *context) {
     const int error_number = errno;
     const uint64_t pc = il_signal_pc(context);
-    if (!il_signal_is_timer(info)) {
+    if (!il_timer_has_fired(info)) {
         pass_on(number, info, context);
     } else if (has_deadline) {
         want(IL_WANT_DEADLINE);

@@ -86,7 +86,11 @@ def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> No
         compiler = [sys.executable, "-m", "ziglang", "cc"]
     flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitize else []
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-    sources = [*(f"src/{name}.c" for name in _WRITER_LOGIC), "src/x86_64/arch.c"]
+    sources = [
+        *(f"src/{name}.c" for name in _WRITER_LOGIC),
+        "src/x86_64/arch.c",
+        "src/x86_64/cache_linux.c",
+    ]
     program = tmp_path / "code_memory_test"
     command = [
         *compiler,

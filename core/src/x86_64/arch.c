@@ -1,4 +1,4 @@
-/* arch.c - x86-64: import stubs, relocations, caches (coherent), trap instructions. */
+/* arch.c - x86-64: import stubs, relocations, trap instructions. */
 #include "arch.h"
 
 #include <string.h>
@@ -19,10 +19,6 @@ void il_relocate(uint8_t *code, const il_relocation *relocation, uint32_t slot_o
     const uint32_t rel32 = stub - (slot_offset + relocation->offset + 4);
     memcpy(code + relocation->offset, &rel32, 4);
 }
-
-void il_cache_clean(const uint8_t *start, uint64_t bytes) { (void)start, (void)bytes; }
-
-void il_cache_drop(const uint8_t *start, uint64_t bytes) { (void)start, (void)bytes; }
 
 uint32_t il_trap_kind_at(const uint8_t *pc, uint64_t bytes) {
     static const uint8_t ud1[4] = {0x67, 0x0f, 0xb9, 0x40}; /* then the kind: llvm.ubsantrap */

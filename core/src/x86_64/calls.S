@@ -1,13 +1,10 @@
 /* calls.S - the only instructions that enter and leave published code (System V AMD64). */
+#include "assembly.h"
+
     .intel_syntax noprefix
-    .text
 
 /* bool il_enter(il_activation *rdi, uint64_t address rsi, const il_registers *rdx) */
-    .globl il_enter
-    .hidden il_enter
-    .type il_enter, @function
-    .balign 16
-il_enter:
+    FUNCTION il_enter
     endbr64
     push rbp
     mov rbp, rsp
@@ -56,10 +53,7 @@ il_enter:
     jmp 3f
 
 /* Arrived at from the fault handler or il_leave, with rsp = exit_sp; nothing else is known. */
-    .globl il_trap_exit
-    .hidden il_trap_exit
-    .balign 16
-il_trap_exit:
+    FUNCTION il_trap_exit
     endbr64
     cld
     mov eax, 1
@@ -71,24 +65,17 @@ il_trap_exit:
     pop rbx
     pop rbp
     ret
-    .size il_enter, . - il_enter
+    END_FUNCTION il_enter
 
 /* void il_leave(uint64_t exit_sp) */
-    .globl il_leave
-    .hidden il_leave
-    .type il_leave, @function
-    .balign 16
-il_leave:
+    FUNCTION il_leave
     endbr64
     mov rsp, rdi
-    jmp il_trap_exit
-    .size il_leave, . - il_leave
+    jmp C_NAME(il_trap_exit)
+    END_FUNCTION il_leave
 
 /* Jumped to from a stub: arguments as the guest's call left them, r11d = import index, [rsp] = return address in the guest. */
-    .globl il_gate_host_call
-    .hidden il_gate_host_call
-    .balign 16
-il_gate_host_call:
+    FUNCTION il_gate_host_call
     endbr64
     push rbp
     mov rbp, rsp
@@ -114,17 +101,14 @@ il_gate_host_call:
     mov rdx, rsp
     mov rcx, [rbp + 8]
     dec rcx
-    call il_host_call
+    call C_NAME(il_host_call)
     mov rax, [rsp]
     movq xmm0, qword ptr [rsp + 64]
     leave
     ret
 
 /* The same for a function that is not compiled yet: afterwards it is jumped to with its arguments. */
-    .globl il_gate_compile
-    .hidden il_gate_compile
-    .balign 16
-il_gate_compile:
+    FUNCTION il_gate_compile
     endbr64
     push rbp
     mov rbp, rsp
@@ -146,7 +130,7 @@ il_gate_compile:
     mov esi, r11d
     mov rdx, [rbp + 8]
     dec rdx
-    call il_compile
+    call C_NAME(il_compile)
     mov r11, rax
     mov rdi, [rsp]
     mov rsi, [rsp + 8]
@@ -164,5 +148,3 @@ il_gate_compile:
     movups xmm7, [rsp + 160]
     leave
     jmp r11
-
-    .section .note.GNU-stack, "", @progbits

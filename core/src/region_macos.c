@@ -1,0 +1,111 @@
+/* region_macos.c - code memory on macOS: one MAP_JIT region, and one callback that writes it.  Has not run on a Mac.
+ *
+ * The writer is a function of this process.  On Apple silicon a thread can write the region only inside
+ * pthread_jit_write_with_callback_np, and then not run it; on Intel there is no such switch, and il_region_info says so.  What the
+ * writer decides with, and the constants, are ordinary memory, read-only except during a call (docs/decisions/0010).  The numbers
+ * A1, C10 and the like are those of docs/explanation/macos.md.
+ */
+#include "region.h"
+
+#include <errno.h>
+#include <libkern/OSCacheControl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "arch.h"
+#include "writer.h"
+
+enum { GUARD_BYTES = 1 << 20, SPAN_BYTES = 2 * GUARD_BYTES + 2 * IL_CODE_VIEW_BYTES, ATTEMPTS_MAX = 16, PAGE_BYTES_MAX = 16384 };
+_Static_assert(IL_RODATA_DELTA == IL_CODE_VIEW_BYTES, "the rodata view follows the code view");
+
+/* What the application hands over: any thread may write it at any time. */
+static _Alignas(8) uint8_t payload[IL_PAYLOAD_BYTES_MAX];
+
+/* Whole pages at an address that is part of the code, so that no pointer to it can be replaced. */
+static _Alignas(PAGE_BYTES_MAX) struct {
+    il_writer_state state;
+    il_reply reply;
+    _Alignas(8) uint8_t message[IL_MESSAGE_BYTES_MAX];
+} writer;
+
+/* The thread can write the region and not run it: no system call, nothing but ours, memcpy and memset in here (T9).  Whoever has
+ * this called with a context of his own controls all that it points to, so it is copied before it is looked at (C6), nothing is
+ * written through it, and the reply stays where only the writer writes. */
+static int write_code(void *context) {
+    if (context == NULL) return 0;
+    memcpy(writer.message, context, sizeof(il_request));
+    const uint64_t bytes = il_request_bytes((const il_request *)(const void *)writer.message);
+    if (bytes < sizeof(il_request) || bytes > sizeof writer.message) return -1;
+    memcpy(writer.message + sizeof(il_request), payload, bytes - sizeof(il_request));
+    il_writer_handle(&writer.state, writer.message, &writer.reply);
+    return 0;
+}
+
+/* The one list of this library (C10 to C14).  In a host with the entitlement jit-write-allowlist it counts when the host's main
+ * program links this library; in a library loaded later, as extension modules load it, only with freeze-late (C18, C19).  The
+ * host freezes, never we (F1, F3).  Without the entitlement no list is asked for (C7). */
+PTHREAD_JIT_WRITE_ALLOW_CALLBACKS_NP(write_code);
+
+/* What is left writable when it must not be ends the process. */
+static bool set_writer_protection(int protection) {
+    return mprotect(&writer, sizeof writer, protection) == 0 &&
+           mprotect(writer.state.rodata, IL_CODE_VIEW_BYTES, protection) == 0;
+}
+
+bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out) {
+    uint8_t *at = payload;
+    (void)views;
+    for (uint32_t i = 1; i < count; at += parts[i++].iov_len)
+        if (parts[i].iov_len != 0) memcpy(at, parts[i].iov_base, parts[i].iov_len);
+    if (!set_writer_protection(PROT_READ | PROT_WRITE)) __builtin_trap();
+    const int result = pthread_jit_write_with_callback_np(write_code, parts[0].iov_base);
+    if (!set_writer_protection(PROT_READ)) __builtin_trap();
+    *reply_out = writer.reply;
+    *failure_out = (il_failure){"pthread_jit_write_with_callback_np", 0};
+    return result == 0;
+}
+
+/* MAP_JIT excludes MAP_FIXED (A2): the code view goes into a hole of an ordinary reservation, by hint (A4), unless another thread
+ * was faster.  Guards and constants are no JIT memory, so that their protection can be changed (P1, P4). */
+static il_status map_span(uint8_t **code_out) {
+    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        uint8_t *const span = mmap(NULL, SPAN_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANON, -1, 0), *const hole = span + GUARD_BYTES;
+        if (span == MAP_FAILED) return il_fail(IL_NO_MEMORY, "mmap of the reservation", errno);
+        if (munmap(hole, IL_CODE_VIEW_BYTES) != 0) return il_fail(IL_SYSTEM, "munmap of the hole for the code view", errno);
+        uint8_t *const code = mmap(hole, IL_CODE_VIEW_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANON | MAP_JIT,
+                                   -1, 0);
+        const int error_number = errno;
+        *code_out = code;
+        if (code == hole) return IL_OK;
+        (void)munmap(span, GUARD_BYTES);
+        (void)munmap(hole + IL_RODATA_DELTA, IL_CODE_VIEW_BYTES + GUARD_BYTES);
+        if (code == MAP_FAILED) return il_fail(IL_UNSUPPORTED, "mmap with MAP_JIT: the entitlement allow-jit is missing?", error_number);
+        (void)munmap(code, IL_CODE_VIEW_BYTES);
+    }
+    return il_fail(IL_NO_MEMORY, "mmap with MAP_JIT at the place that was asked for", 0);
+}
+
+il_status il_views_open(const char *writer_path, il_views *views_out) {
+    (void)writer_path; /* there is no program to start */
+    uint8_t *code;
+    const il_status status = map_span(&code);
+    if (status != IL_OK) return status;
+    il_writer_open(&writer.state, code, code + IL_RODATA_DELTA);
+    if (!set_writer_protection(PROT_READ)) __builtin_trap();
+    *views_out = (il_views){
+        .code_base = (uint64_t)(uintptr_t)code,
+        .writer = pthread_jit_write_protect_supported_np() != 0 ? IL_WRITER_CALLBACK : IL_WRITER_ANYONE,
+    };
+    return IL_OK;
+}
+
+void il_views_close(il_views *views) { (void)views; }
+
+/* Nobody runs code that was written less than one system call ago (I6: whether more is needed is not stated by Apple). */
+void il_views_synchronise(void) {}
+
+/* Inside the callback, where no call of the system's has a place; il_cache_drop comes after it (I2). */
+void il_cache_clean(const uint8_t *start, uint64_t bytes) { (void)start, (void)bytes; }
+
+void il_cache_drop(const uint8_t *start, uint64_t bytes) { sys_icache_invalidate((void *)(uintptr_t)start, bytes); }

@@ -1,0 +1,15 @@
+/* macos_arch.h - macOS on x86-64: the interrupted context. */
+#ifndef IL_MACOS_ARCH_H
+#define IL_MACOS_ARCH_H
+
+#include <stdint.h>
+#include <sys/ucontext.h>
+
+static inline uint64_t il_context_pc(const ucontext_t *context) { return context->uc_mcontext->__ss.__rip; }
+
+static inline void il_context_redirect(ucontext_t *context, uint64_t pc, uint64_t sp) {
+    context->uc_mcontext->__ss.__rsp = sp;
+    context->uc_mcontext->__ss.__rip = pc;
+}
+
+#endif
