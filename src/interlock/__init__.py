@@ -10,6 +10,7 @@ import importlib
 TYPE_CHECKING = False  # what type checkers know without the import of typing, which takes longer than this package
 
 if TYPE_CHECKING:
+    from interlock import contract
     from interlock.artifacts import Accepted, CodeImage, JumpTable, Rejection, Relocation
     from interlock.errors import (
         ClosedError,
@@ -89,6 +90,8 @@ _HOMES = {
     "interlock.runtime.wasi": ("Wasi",),
     "interlock.target": ("Target",),
 }
+# Packages that are public as a whole.
+_PACKAGES = ("contract",)
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -130,6 +133,7 @@ __all__ = [
     "WasmUnlinkableError",
     "__version__",
     "compile",
+    "contract",
     "dump",
     "harden_process",
     "link_object",
@@ -142,6 +146,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import the public name's home on first use."""
+    if name in _PACKAGES:
+        return importlib.import_module(f"interlock.{name}")
     home = _HOME_OF.get(name)
     if home is None:
         message = f"module 'interlock' has no attribute {name!r}"

@@ -39,6 +39,30 @@ class WasmUnlinkableError(SourceError):
     """An import is missing or has another type (WebAssembly core, chapter Execution, section Instantiation)."""
 
 
+class EntitlementsError(SourceError):
+    """A property list or a signature does not decode to entitlements."""
+
+
+class ScenarioError(SourceError):
+    """The text of a scenario is wrong."""
+
+
+class UnknownNameError(InterlockError):
+    """There is no profile, rule or switch of this name; `near` lists what may have been meant."""
+
+    def __init__(self, *, kind: str, name: str, near: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, name)
+        self.kind = kind
+        self.name = name
+        self.near = near
+
+    def __str__(self) -> str:
+        """`there is no rule 'C99'; did you mean C25, C24 or C23?`."""
+        *first, last = self.near or ("",)
+        hint = f"; did you mean {', '.join(first)}{' or ' if first else ''}{last}?" if last else ""
+        return f"there is no {self.kind} {self.name!r}{hint}"
+
+
 class CompileError(InterlockError):
     """A valid program could not be compiled."""
 

@@ -16,6 +16,7 @@ HEAVY = (
     "iced_x86",
     "interlock.bytecode",
     "interlock.codegen",
+    "interlock.contract",
     "interlock.core",
     "llvmlite",
     "subprocess",
@@ -61,6 +62,18 @@ def test_decoding_and_validating_do_not_import_llvm_or_the_core() -> None:
     code = (
         "import sys, interlock.bytecode\n"
         "print(*[n for n in ('llvmlite', 'interlock.core', 'interlock.codegen') if n in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == []
+
+
+def test_contract_needs_neither_llvm_nor_the_core() -> None:
+    code = (
+        "import sys, interlock; interlock.contract.rules(); interlock.contract.profile('rosetta')\n"
+        "heavy = ('ctypes', 'llvmlite', 'interlock.core', 'interlock.codegen', 'interlock.runtime')\n"
+        "print(*[n for n in heavy if n in sys.modules])"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

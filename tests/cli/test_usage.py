@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,47 @@ def test_explain_lists_every_rule(cli: Cli, repository: Path) -> None:
     done = cli("explain")
 
     pages = sorted(page.stem for page in (repository / "docs/reference/rules").glob("V*.md"))
-    assert [line.split()[0] for line in done.out.splitlines()] == pages
+    listed = [line.split()[0].rstrip(":") for line in done.out.splitlines()]
+    assert listed == pages + [rule.id for rule in interlock.contract.rules()]
+
+
+def test_explain_prints_a_rule_of_apples_contract(cli: Cli) -> None:
+    done = cli("explain", "c8")
+
+    rule = interlock.contract.rule("C8")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"# C8: {rule.statement}\n")
+    for wanted in (
+        "Apple silicon, with jit-write-allowlist",
+        'kill SIGTRAP "BUG IN CLIENT OF LIBPTHREAD: pthread_jit_write_with_callback_np() callback not in allowlist"',
+        "SRC libpthread",
+        "DOC SRC TEST INF",
+        rule.example,
+    ):
+        assert wanted in done.out
+
+
+def test_explain_gives_facts_to_programs(cli: Cli) -> None:
+    contract_rule = json.loads(cli("explain", "--json", "P1").out)
+    validator_rule = json.loads(cli("explain", "--json", "V012").out)
+
+    assert contract_rule["effects"][0]["name"] == "EACCES"
+    assert contract_rule["status"] == ["SRC", "OBS", "INF"]
+    for facts in (contract_rule, validator_rule):
+        assert {"rule", "title", "text"} <= facts.keys()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "near"),
+    [("C99", "C25, C24, C23"), ("v13x", ""), ("F6", "F5, F4, F3"), ("V999", "V050"), ("A07", "A7")],
+)
+def test_explain_names_what_is_near_an_unknown_rule(cli: Cli, wanted: str, near: str) -> None:
+    done = cli("explain", wanted)
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"interlock: there is no rule {wanted!r}")
+    assert near in done.err
+    assert "Traceback" not in done.err
 
 
 # ---- Byte-code -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,357 @@
+"""Apple's contract, section 6: the callback call and the allow-list."""
+
+from __future__ import annotations
+
+from interlock.contract.entitlements import JIT_WRITE_ALLOWLIST, JIT_WRITE_ALLOWLIST_FREEZE_LATE
+from interlock.contract.profile import MacosVersion
+from interlock.contract.rule import Condition, Observation, Rule
+from interlock.contract.rule_words import (
+    LISTED,
+    LISTED_EARLY,
+    LISTED_LATE,
+    NATIVE,
+    ON_APPLE_SILICON,
+    ON_X86,
+    build,
+    crash,
+    doc,
+    inf,
+    none,
+    signal,
+    silent,
+    src,
+    tested,
+    unk,
+)
+
+ALLOWLIST_ENTRIES_MAX = 2047  # rule C15
+
+_CALLBACK_SINCE = MacosVersion(11, 4)
+_FREEZE_SINCE = MacosVersion(12, 1)
+_NOT_LISTED = "pthread_jit_write_with_callback_np() callback not in allowlist"
+_UNLISTED = Condition(chips=NATIVE, not_entitled=(JIT_WRITE_ALLOWLIST,))
+_NOT_LATE = (
+    Condition(chips=NATIVE, not_entitled=(JIT_WRITE_ALLOWLIST_FREEZE_LATE,)),
+    Condition(chips=NATIVE, not_entitled=(JIT_WRITE_ALLOWLIST,)),
+)
+
+CALLBACK = (
+    Rule(
+        id="C1",
+        statement="The callback is a C function int f(void *context); its result is passed through untouched.",
+        effects=(none("the call returns what the callback returned"),),
+        evidence=(doc("pthread.h"),),
+        observation=Observation.SCENARIO,
+        example="int copy(void *context) { return 7; }\npthread_jit_write_with_callback_np(copy, 0)  → 7",
+    ),
+    Rule(
+        id="C2",
+        statement="Inside the call the order is: switch to RW, check the list, call, switch to RX; jumping past the check therefore gains nothing.",
+        when=(ON_APPLE_SILICON,),
+        effects=(none("the article lists the check first; that is not the real order"),),
+        evidence=(src("libpthread"),),
+        observation=Observation.STATIC,
+        example="the disassembly of pthread_jit_write_with_callback_np: register write, then the search in the list",
+    ),
+    Rule(
+        id="C3",
+        statement="The thread must be in RX on entry and is always in RX afterwards: a call from inside a callback, or between toggles, ends the outer window, unnoticed.",
+        when=(ON_APPLE_SILICON,),
+        effects=(signal("SIGBUS", "at the outer writer's next store"),),
+        evidence=(doc("pthread.h"),),
+        observation=Observation.SCENARIO,
+        example="int outer(void *c) {\n    pthread_jit_write_with_callback_np(inner, c);\n    jit[0] = 1;  /* SIGBUS */\n}",
+    ),
+    Rule(
+        id="C4",
+        statement="No way out of a callback but return: no longjmp, no C++, Rust or Python exception, no end of the thread.",
+        when=(ON_APPLE_SILICON,),
+        effects=(
+            signal("SIGBUS", "the thread stays in RW, and its next call of JIT code faults"),
+            silent("until then nothing protects JIT memory from this thread"),
+        ),
+        evidence=(doc("pthread.h"), inf("that ending the thread counts")),
+        observation=Observation.SCENARIO,
+        example="int copy(void *c) { if (bad(c)) longjmp(out, 1);  … }  /* return -1 instead */",
+    ),
+    Rule(
+        id="C5",
+        statement="Do not run MAP_JIT code from a callback.",
+        when=(ON_APPLE_SILICON,),
+        effects=(signal("SIGBUS", "the thread is in RW"),),
+        evidence=(inf("T1"),),
+        observation=Observation.SCENARIO,
+        example="int copy(void *c) { ((fn)jit)();  … }  /* SIGBUS */",
+    ),
+    Rule(
+        id="C6",
+        statement="The callback treats its context as the attacker's: it checks target, length, alignment and content, and calls no pointer found there.",
+        effects=(
+            silent("a bare memcpy, or a call through the context, passes and protects nothing"),
+        ),
+        evidence=(doc("pthread.h, manual page, the article"),),
+        observation=Observation.SCENARIO,
+        example="int copy(void *c) { struct job *j = c; memcpy(j->to, j->from, j->length); return 0; }  /* don't */",
+    ),
+    Rule(
+        id="C7",
+        statement="Without jit-write-allowlist any function is accepted and the plain toggle works too: mistakes in the list stay hidden.",
+        when=(_UNLISTED,),
+        effects=(silent("nothing is checked until the entitlement is added"),),
+        evidence=(doc("pthread.h"), tested("pthread_jit_write_lockdown.c")),
+        observation=Observation.SCENARIO,
+        example="pthread_jit_write_with_callback_np(never_listed, 0);  /* works in development */",
+    ),
+    Rule(
+        id="C8",
+        statement="With jit-write-allowlist a callback that is not on the list kills the process.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "the state is put back to RX first"),),
+        evidence=(
+            doc("the article"),
+            src("libpthread"),
+            tested("libpthread-tests"),
+            inf("that the signal is SIGTRAP: question 6"),
+        ),
+        observation=Observation.SCENARIO,
+        example="PTHREAD_JIT_WRITE_ALLOW_CALLBACKS_NP(copy)\npthread_jit_write_with_callback_np(copy, 0);   /* fine */\npthread_jit_write_with_callback_np(other, 0);  /* killed */",
+    ),
+    Rule(
+        id="C9",
+        statement="With jit-write-allowlist every call of pthread_jit_write_protect_np kills, with 0 and with 1.",
+        when=(LISTED,),
+        effects=(
+            crash(
+                "pthread_jit_write_protect_np() disallowed by allowlist",
+                "the toggle happens first; RW is undone before the crash",
+            ),
+        ),
+        evidence=(doc("pthread.h"), src("libpthread"), tested("libpthread-tests")),
+        observation=Observation.SCENARIO,
+        example="pthread_jit_write_protect_np(1);  /* killed; no shipped library may import the symbol */",
+    ),
+    Rule(
+        id="C10",
+        statement="The list of an image is section __pth_jit_func of segment __DATA_CONST: code pointers of 8 bytes, ended by NULL.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "a list in another section is not seen"),),
+        evidence=(
+            doc("pthread.h, macro"),
+            src("libpthread: getsectiondata with exactly these names"),
+            unk("whether linker flags can move it out of reach: question 9"),
+        ),
+        observation=Observation.SCENARIO,
+        example="otool -s __DATA_CONST __pth_jit_func a.out",
+    ),
+    Rule(
+        id="C11",
+        statement="One list in an image: reading stops at the first NULL, so a second array in the same image is ignored.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "a callback of the second array is used"),),
+        evidence=(
+            doc("pthread.h: only once in an executable or library"),
+            src("libpthread: stops at NULL"),
+            inf("the consequence"),
+        ),
+        observation=Observation.SCENARIO,
+        example="a.c: PTHREAD_JIT_WRITE_ALLOW_CALLBACKS_NP(f)\nb.c: PTHREAD_JIT_WRITE_ALLOW_CALLBACKS_NP(g)  /* same image: g is not listed */",
+    ),
+    Rule(
+        id="C12",
+        statement="The section's size is a multiple of 8 and not zero; otherwise the image is passed over without a word.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "no callback of this image is listed"),),
+        evidence=(src("libpthread"),),
+        observation=Observation.SCENARIO,
+        example="size -m a.out | grep __pth_jit_func  /* 16 for one callback and NULL */",
+    ),
+    Rule(
+        id="C13",
+        statement="The elements are the functions' addresses themselves; a pointer with a length puts two wrong words into the list.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "the callback's own address is not there"),),
+        evidence=(doc("pthread.h, layout of the macro"), inf("from a public Rust file")),
+        observation=Observation.SCENARIO,
+        example="static LIST: &[Option<F>] = &[Some(f), None];    // wrong: pointer and length\nstatic LIST: [Option<F>; 2] = [Some(f), None];   // right",
+    ),
+    Rule(
+        id="C14",
+        statement="A weak callback that resolves to NULL ends the list early.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "a callback after it is used"),),
+        evidence=(inf("C11"),),
+        observation=Observation.SCENARIO,
+        example="extern int maybe(void *) __attribute__((weak));\nPTHREAD_JIT_WRITE_ALLOW_CALLBACKS_NP(maybe, copy)  /* copy is lost if maybe is absent */",
+    ),
+    Rule(
+        id="C15",
+        statement="All images together share 2,047 entries: a page of 16 KiB less a header of 8 bytes.",
+        when=(LISTED,),
+        effects=(crash("Too many pthread jit write callbacks", "entry 2,048"),),
+        evidence=(src("libpthread, computed from the declared layout"),),
+        observation=Observation.SCENARIO,
+        example="(16384 - 8) / 8 = 2047",
+    ),
+    Rule(
+        id="C16",
+        statement="Images of the shared cache are passed over, and Apple's own code uses private toggles: the entitlement does not bind the system's JavaScriptCore.",
+        when=(LISTED,),
+        effects=(none("a list in such an image is not read"),),
+        evidence=(src("libpthread, comment"),),
+        observation=Observation.SCENARIO,
+        example="JSEvaluateScript(…);  /* goes on working under jit-write-allowlist */",
+    ),
+    Rule(
+        id="C17",
+        statement="Addresses are compared as they are: a thunk, a stub or another image's copy of the same function is another callback.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "the address differs from the listed one"),),
+        evidence=(src("libpthread"), inf("the examples")),
+        observation=Observation.SCENARIO,
+        example="static inline int copy(void *c) { … }  /* one copy in each image, one listed */",
+    ),
+    Rule(
+        id="C18",
+        statement="By default only the images present at the start are read; then the list is locked. What is loaded later, by constructors too, is ignored.",
+        when=(LISTED_EARLY,),
+        effects=(crash(_NOT_LISTED, "a callback of a later image is used"),),
+        evidence=(doc("pthread.h"), src("Libsystem, libpthread")),
+        observation=Observation.SCENARIO,
+        example='h = dlopen("libjit.dylib", RTLD_NOW);\npthread_jit_write_with_callback_np(dlsym(h, "copy"), 0);  /* killed */',
+    ),
+    Rule(
+        id="C19",
+        statement="So a callback in a dlopened Python extension can never be listed, unless the host links it or carries freeze-late and freezes.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "the extension's first write"),),
+        evidence=(inf("C18, F1"),),
+        observation=Observation.SCENARIO,
+        example="python3 -c 'import extension'  /* the launcher must link what holds the callback */",
+    ),
+    Rule(
+        id="C20",
+        statement="A ctypes or cffi closure can never be a listed callback: its address is made at run time.",
+        when=(LISTED,),
+        effects=(crash(_NOT_LISTED, "a closure is passed"),),
+        evidence=(inf("C10, C17"),),
+        observation=Observation.SCENARIO,
+        example="libc.pthread_jit_write_with_callback_np(CFUNCTYPE(c_int, c_void_p)(f), None)  # killed",
+    ),
+    Rule(
+        id="C21",
+        statement="Entitlements are those of the main executable: a library cannot demand them, and has no public way to ask.",
+        effects=(silent("an entitlement on a library has no effect"),),
+        evidence=(doc("developer.apple.com: only to executables"), unk("a public query")),
+        observation=Observation.SCENARIO,
+        example="codesign --entitlements jit.plist libjit.dylib  /* no effect; sign the executable */",
+    ),
+    Rule(
+        id="C22",
+        statement="The allow-list is honoured without the Hardened Runtime and without allow-jit.",
+        when=(LISTED,),
+        effects=(none("an ad hoc signature with this entitlement is enough"),),
+        evidence=(
+            inf("Apple's tests are signed that way and expect enforcement"),
+            tested("libpthread-tests"),
+            unk("on a release system: question 5"),
+        ),
+        observation=Observation.SCENARIO,
+        example="codesign -s - --entitlements list.plist a.out  /* no --options runtime */",
+    ),
+    Rule(
+        id="C23",
+        statement="A forked child has the same frozen list.",
+        when=(LISTED,),
+        effects=(none("the page is permanent and inherited"),),
+        evidence=(src("libpthread, flags"), inf("the effect")),
+        observation=Observation.SCENARIO,
+        example="if (fork() == 0) pthread_jit_write_with_callback_np(copy, 0);  /* listed in the child too */",
+    ),
+    Rule(
+        id="C24",
+        statement="The callback call exists since macOS 11.4, freezing since 12.1.",
+        effects=(
+            build("the symbol is missing", when=Condition(macos_before=_FREEZE_SINCE)),
+            signal(
+                "SIGSEGV",
+                "a weak symbol is NULL and called",
+                when=Condition(macos_before=_FREEZE_SINCE),
+            ),
+        ),
+        evidence=(doc("pthread.h"), src("libpthread's history: the list is older than freezing")),
+        observation=Observation.SCENARIO,
+        example="if (__builtin_available(macOS 11.4, *)) pthread_jit_write_with_callback_np(copy, &job);",
+    ),
+    Rule(
+        id="C25",
+        statement="The macro needs C99, Objective-C or C++ and file scope; the call is marked unusable from Swift.",
+        effects=(build("it does not compile, or the list becomes a local static"),),
+        evidence=(doc("pthread.h"),),
+        observation=Observation.STATIC,
+        example="PTHREAD_JIT_WRITE_ALLOW_CALLBACKS_NP(copy)  /* outside every function, once */",
+    ),
+)
+
+FREEZING = (
+    Rule(
+        id="F1",
+        statement="With freeze-late call pthread_jit_write_freeze_callbacks_np() exactly once: after the libraries with callbacks are loaded, before the first write and before untrusted input.",
+        when=(LISTED_LATE,),
+        effects=(
+            crash(
+                "pthread_jit_write_with_callback_np() called before pthread_jit_write_freeze_callbacks_np()",
+                "the thread is left in RW on the way down",
+            ),
+        ),
+        evidence=(doc("pthread.h, the article"), src("libpthread")),
+        observation=Observation.SCENARIO,
+        example='dlopen("libjit.dylib", RTLD_NOW);\npthread_jit_write_freeze_callbacks_np();\npthread_jit_write_with_callback_np(copy, 0);',
+    ),
+    Rule(
+        id="F2",
+        statement="A second freeze kills.",
+        when=(LISTED_LATE,),
+        effects=(
+            crash("pthread_jit_write_freeze_callbacks_np() already called", "the second call"),
+        ),
+        evidence=(doc("pthread.h"), src("libpthread")),
+        observation=Observation.SCENARIO,
+        example="pthread_jit_write_freeze_callbacks_np();\npthread_jit_write_freeze_callbacks_np();  /* killed */",
+    ),
+    Rule(
+        id="F3",
+        statement="Freezing without the freeze-late entitlement kills, in an ordinary process too: a library must not call it to be safe.",
+        when=_NOT_LATE,
+        effects=(
+            crash(
+                "pthread_jit_write_freeze_callbacks_np() called but freeze-late entitlement is missing",
+                "any call",
+            ),
+        ),
+        evidence=(
+            doc("pthread.h: an error"),
+            src("libpthread; the kernel reports late only together with the list"),
+            inf("that the system's policy agrees"),
+        ),
+        observation=Observation.SCENARIO,
+        example="pthread_jit_write_freeze_callbacks_np();  /* killed, whoever calls it */",
+    ),
+    Rule(
+        id="F4",
+        statement="On Intel and under Rosetta freezing does nothing, so F1 to F3 never fire there.",
+        when=(ON_X86,),
+        effects=(none("the call returns"),),
+        evidence=(src("libpthread"),),
+        observation=Observation.SCENARIO,
+        example="pthread_jit_write_freeze_callbacks_np();  /* twice, unentitled: nothing happens */",
+    ),
+    Rule(
+        id="F5",
+        statement="After freezing, dlopen works on, and the callbacks of what it loads are not added.",
+        when=(LISTED_LATE,),
+        effects=(crash(_NOT_LISTED, "a callback of the late image is used"),),
+        evidence=(doc("pthread.h"), tested("libpthread-tests")),
+        observation=Observation.SCENARIO,
+        example='pthread_jit_write_freeze_callbacks_np();\nh = dlopen("late.dylib", RTLD_NOW);  /* loads; its callbacks are not listed */',
+    ),
+)
