@@ -1,0 +1,82 @@
+/* arch.c - AArch64: import stubs, relocations, caches (not coherent), trap instructions. */
+#include "arch.h"
+
+#include <string.h>
+
+enum { PAGE_SHIFT = 12, DCACHE_LINE = 16, ICACHE_LINE = 0 }; /* adrp's pages; fields of CTR_EL0 */
+
+_Static_assert((int)IL_ARCH_NATIVE == (int)IL_ARCH_AARCH64, "arch_abi.h");
+_Static_assert((uint32_t)IL_POISON_WORD == (UINT32_C(0xd4200000) | (0x5500 | IL_TRAP_CODE_RETIRED) << 5), "brk");
+_Static_assert(IL_RODATA_DELTA >> PAGE_SHIFT == 0x4000 && IL_RODATA_DELTA % (1 << PAGE_SHIFT) == 0, "the stub's adrp");
+
+void il_stub_write(uint8_t *stub, uint32_t slot_offset) {
+    const uint32_t low = slot_offset & 0xfff;
+    const uint32_t code[IL_STUB_BYTES / 4] = {
+        0xd503245f,                  /* bti c */
+        0x90020011,                  /* adrp x17, . + IL_RODATA_DELTA.  x16 may hold a function index */
+        0xf9400231 | low / 8 << 10,  /* ldr x17, [x17, low] */
+        0xd61f0220,                  /* br x17: allowed to land on bti c */
+    };
+    memcpy(stub, code, sizeof code);
+}
+
+/* log2 of what the offset of a load or store counts in; 0 for add. */
+static uint32_t scale_of(uint32_t kind) {
+    switch (kind) {
+    case IL_R_AARCH64_LDST16_ABS_LO12_NC: return 1;
+    case IL_R_AARCH64_LDST32_ABS_LO12_NC: return 2;
+    case IL_R_AARCH64_LDST64_ABS_LO12_NC: return 3;
+    case IL_R_AARCH64_LDST128_ABS_LO12_NC: return 4;
+    default: return 0;
+    }
+}
+
+void il_relocate(uint8_t *code, const il_relocation *relocation, uint32_t slot_offset, uint32_t stubs_offset) {
+    const uint32_t pc = slot_offset + relocation->offset, constant = slot_offset + IL_RODATA_DELTA + relocation->target;
+    uint32_t instruction;
+    memcpy(&instruction, code + relocation->offset, sizeof instruction);
+    switch (relocation->kind) {
+    case IL_R_AARCH64_JUMP26:
+    case IL_R_AARCH64_CALL26: {
+        const uint32_t stub = stubs_offset + relocation->target * IL_STUB_BYTES;
+        instruction = (instruction & 0xfc000000) | ((stub - pc) >> 2 & 0x03ffffff);
+        break;
+    }
+    case IL_R_AARCH64_ADR_PREL_PG_HI21: {
+        const uint32_t pages = (constant >> PAGE_SHIFT) - (pc >> PAGE_SHIFT);
+        instruction = (instruction & 0x9f00001f) | (pages & 3) << 29 | (pages >> 2 & 0x7ffff) << 5;
+        break;
+    }
+    default: instruction = (instruction & 0xffc003ff) | (constant & 0xfff) >> scale_of(relocation->kind) << 10;
+    }
+    memcpy(code + relocation->offset, &instruction, sizeof instruction);
+}
+
+static uint64_t line_bytes(int field) {
+    uint64_t ctr;
+    __asm__ volatile("mrs %0, ctr_el0" : "=r"(ctr));
+    return UINT64_C(4) << (ctr >> field & 15);
+}
+
+/* To the point of unification, where data and instruction fetches meet.  A mapping of the same bytes elsewhere may have
+ * instructions in lines of its own: il_cache_drop. */
+void il_cache_clean(const uint8_t *start, uint64_t bytes) {
+    const uint64_t line = line_bytes(DCACHE_LINE), end = (uint64_t)(uintptr_t)start + bytes;
+    for (uint64_t at = (uint64_t)(uintptr_t)start & -line; at < end; at += line) __asm__ volatile("dc cvau, %0" ::"r"(at) : "memory");
+    __asm__ volatile("dsb ish" ::: "memory");
+    il_cache_drop(start, bytes);
+}
+
+void il_cache_drop(const uint8_t *start, uint64_t bytes) {
+    const uint64_t line = line_bytes(ICACHE_LINE), end = (uint64_t)(uintptr_t)start + bytes;
+    for (uint64_t at = (uint64_t)(uintptr_t)start & -line; at < end; at += line) __asm__ volatile("ic ivau, %0" ::"r"(at) : "memory");
+    __asm__ volatile("dsb ish\n\tisb" ::: "memory");
+}
+
+uint32_t il_trap_kind_at(const uint8_t *pc, uint64_t bytes) {
+    uint32_t instruction;
+    if (bytes < sizeof instruction) return IL_TRAP_FAULT;
+    memcpy(&instruction, pc, sizeof instruction);
+    const uint32_t kind = instruction >> 5 & 0xff; /* brk 0x5500 | kind: llvm.ubsantrap */
+    return (instruction & 0xffffe01f) == (UINT32_C(0xd4200000) | 0x5500 << 5) && kind != IL_TRAP_NONE ? kind : IL_TRAP_FAULT;
+}
