@@ -33,11 +33,8 @@ class Target:
 
     @property
     def triple(self) -> str:
-        """LLVM's target triple."""
-        arch = {Arch.X86_64: "x86_64", Arch.AARCH64: "aarch64"}[self.arch]
-        return (
-            f"{arch}-unknown-linux-gnu" if self.system is System.LINUX else f"{arch}-apple-macosx"
-        )
+        """LLVM's target triple.  Objects are ELF on every system, since only our linker reads them."""
+        return f"{self.arch.name.lower()}-unknown-linux-gnu"
 
     def __str__(self) -> str:
         """As on the command line: `x86_64-linux`."""
@@ -46,6 +43,13 @@ class Target:
 
 X86_64_LINUX_V2 = Target(arch=Arch.X86_64, system=System.LINUX, cpu="x86-64-v2")
 X86_64_LINUX_V3 = Target(arch=Arch.X86_64, system=System.LINUX, cpu="x86-64-v3")
+# What every AArch64 processor has.  x18 belongs to the platform: macOS and Windows change it at any time.
+AARCH64_LINUX = Target(
+    arch=Arch.AARCH64, system=System.LINUX, cpu="generic", features=("+reserve-x18",)
+)
+
+TARGETS = {str(each): each for each in (X86_64_LINUX_V3, AARCH64_LINUX)}
+"""By their names on the command line."""
 
 # What x86-64-v3 asks for beyond v2 (System V ABI, AMD64 supplement, "Micro-Architecture Levels").
 _V3_FLAGS = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"})
@@ -54,7 +58,10 @@ _V2_FLAGS = frozenset({"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 
 def host_target() -> Target | None:
     """The target of this machine, or None where this version generates no code for it."""
-    if sys.platform != "linux" or os.uname().machine not in {"x86_64", "AMD64"}:
+    machine = os.uname().machine if sys.platform == "linux" else ""
+    if machine == "aarch64":
+        return AARCH64_LINUX
+    if machine != "x86_64":
         return None
     flags = _cpu_flags()
     if flags >= _V3_FLAGS | _V2_FLAGS:

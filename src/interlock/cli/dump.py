@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import interlock
 from interlock.cli import output, sources
+from interlock.target import TARGETS
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +22,7 @@ stages:
 examples:
   interlock dump program.wasm --stage wat
   interlock dump math.wat --stage asm --function add
+  interlock dump math.wat --stage asm --target aarch64-linux
 """
 _STAGES = ("wat", "llvm", "llvm-opt", "asm")
 _VERDICT = re.compile(r"(?P<ok>(?<=\s)ok$)|(?P<refused>(?<=\s)V\d{3} .*$)", re.MULTILINE)
@@ -34,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--function", metavar="NAME|INDEX", help="only this function; the default is all"
     )
+    parser.add_argument(
+        "--target", choices=tuple(TARGETS), help="the machine; the default is this one"
+    )
     output.add_common_arguments(parser)
 
 
@@ -43,8 +48,10 @@ def run(args: argparse.Namespace) -> int:
         raise output.UsageError(
             "--function selects machine code or LLVM IR; wat is the whole module"
         )
+    if args.target is not None and args.stage == "wat":
+        raise output.UsageError("--target selects machine code or LLVM IR; wat is for all")
     with sources.compiled(args.file) as module:
-        text = interlock.dump(module, stage=args.stage, function=args.function)
+        text = interlock.dump(module, stage=args.stage, function=args.function, target=args.target)
     if args.json:
         output.print_json({"file": args.file, "stage": args.stage, "text": text})
         return output.EXIT_DONE

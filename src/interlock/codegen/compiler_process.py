@@ -14,6 +14,9 @@ from typing import Any, Final
 # speed it hardly changes (benchmarks/RESULTS.md).
 QUICK_IR_CHARACTERS: Final = 100_000
 
+# Jump tables of four bytes an entry: the one shape that the linker and the code validator know.
+_OPTIONS: Final = {"aarch64": ("-aarch64-enable-compress-jump-tables=false",)}
+
 
 def main() -> None:
     """Serve requests until the host closes the pipe."""
@@ -44,8 +47,15 @@ class _Llvm:
         import llvmlite.binding as llvm
 
         self._llvm = llvm
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
+        arch = triple.split("-", maxsplit=1)[0]
+        if arch == os.uname().machine.replace("arm64", "aarch64"):
+            llvm.initialize_native_target()
+            llvm.initialize_native_asmprinter()
+        else:  # only to be looked at
+            llvm.initialize_all_targets()
+            llvm.initialize_all_asmprinters()
+        for option in _OPTIONS.get(arch, ()):
+            llvm.set_option("", option)
         self._triple = triple
         target = llvm.Target.from_triple(triple)
         options = {"cpu": cpu, "features": features, "reloc": "pic", "codemodel": "small"}

@@ -13,10 +13,12 @@ from interlock.bytecode import FuncType
 from interlock.codegen.protocol import SYMBOL
 from interlock.codegen.scalar_rows import IR_TYPES
 from interlock.errors import InternalError, LimitExceededError
+from interlock.target import Arch
 
 if TYPE_CHECKING:
     from interlock.bytecode import ValidatedModule
     from interlock.codegen.instance_layout import InstanceLayout
+    from interlock.target import Target
 
 # il_trap_kind (core/include/interlock/traps.def)
 UNREACHABLE: Final = 1
@@ -31,17 +33,27 @@ STACK_EXHAUSTED: Final = 10
 
 # Linear memory and what vmctx leads to never overlap: `!3` and `!4` tell LLVM.
 _METADATA: Final = """\
-attributes #0 = { nounwind "disable-tail-calls"="true" }
 attributes #1 = { cold noreturn nounwind }
 !0 = !{!"interlock"}
 !1 = !{!"memory", !0, i64 0}
 !2 = !{!"context", !0, i64 0}
 !3 = !{!1, !1, i64 0}
 !4 = !{!2, !2, i64 0}
-!5 = !{!"rsp"}
 !6 = !{}
 declare void @llvm.ubsantrap(i8) #1
 """
+# Of the function and of its calls, and the name of the stack pointer.
+_OF_ARCH: Final = {
+    Arch.X86_64: """\
+attributes #0 = { nounwind "disable-tail-calls"="true" }
+!5 = !{!"rsp"}
+""",
+    # Landing pads: LLVM writes bti c at the entry and bti j where jump tables lead.
+    Arch.AARCH64: """\
+attributes #0 = { nounwind "disable-tail-calls"="true" "branch-target-enforcement"="true" }
+!5 = !{!"sp"}
+""",
+}
 IN_MEMORY: Final = ", !tbaa !3"
 IN_CONTEXT: Final = ", !tbaa !4"
 CONSTANT: Final = ", !invariant.load !6"
@@ -90,8 +102,11 @@ class Frame:
 class FunctionBuilder:
     """One function while it is written."""
 
-    def __init__(self, module: ValidatedModule, layout: InstanceLayout, func_index: int) -> None:
+    def __init__(
+        self, module: ValidatedModule, layout: InstanceLayout, func_index: int, target: Target
+    ) -> None:
         self.module = module
+        self.arch = target.arch
         self.layout = layout
         self.func_index = func_index
         self.type = module.func_type(func_index)
@@ -133,10 +148,10 @@ class FunctionBuilder:
                 "declare i64 @llvm.read_register.i64(metadata)"
             )
             head += [
-                "  %rsp = call i64 @llvm.read_register.i64(metadata !5)",
+                "  %sp = call i64 @llvm.read_register.i64(metadata !5)",
                 f"  %exec = load ptr, ptr %vmctx{CONSTANT}",
                 f"  %limit = load i64, ptr %exec{IN_CONTEXT}",
-                "  %is_deep = icmp ult i64 %rsp, %limit",
+                "  %is_deep = icmp ult i64 %sp, %limit",
                 f"  br i1 %is_deep, label %{trap}, label %start",
                 "start:",
             ]
@@ -148,7 +163,9 @@ class FunctionBuilder:
             f"{label}:\n  call void @llvm.ubsantrap(i8 {kind})\n  unreachable"
             for kind, label in self.traps.items()
         ]
-        return "\n".join([*head, *body, *tail, "}", *self.declarations.values(), _METADATA])
+        return "\n".join(
+            [*head, *body, *tail, "}", *self.declarations.values(), _METADATA, _OF_ARCH[self.arch]]
+        )
 
     def _locals(self) -> list[str]:
         lines = []

@@ -16,17 +16,18 @@ from interlock.errors import InternalError, LimitExceededError, UnsupportedError
 if TYPE_CHECKING:
     from interlock.bytecode import ValidatedModule
     from interlock.codegen.instance_layout import InstanceLayout
+    from interlock.target import Target
 
 _CONTROL: Final = {BY_NAME[name].code: name for name in ("block", "loop", "if", "else", "end")}
 
 
-def lower(module: ValidatedModule, layout: InstanceLayout, func_index: int) -> str:
+def lower(module: ValidatedModule, layout: InstanceLayout, func_index: int, target: Target) -> str:
     """The LLVM IR of a defined function.
 
     Raises `LimitExceededError`, and `UnsupportedError` for an instruction that validation accepts and nothing lowers: there
     is none in this version.
     """
-    to = FunctionBuilder(module, layout, func_index)
+    to = FunctionBuilder(module, layout, func_index, target)
     body = module.function(func_index).body
     unreached = 0  # depth of blocks opened in code that cannot be reached
     is_reached = True

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from interlock.link.linker import link
-    from interlock.link.stubs import CLOSED, stub_images
+    from interlock.link.stubs import closed_code, stub_images
 
 _HOME_OF = {
     "link": "linker",
-    "CLOSED": "stubs",
+    "closed_code": "stubs",
     "stub_images": "stubs",
 }
 
-__all__ = ["CLOSED", "link", "stub_images"]
+__all__ = ["closed_code", "link", "stub_images"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,6 +1,6 @@
-"""Relocatable ELF objects for x86-64, read with suspicion: every offset is checked before it is used.
+"""Relocatable 64-bit ELF objects, read with suspicion: every offset is checked before it is used.
 
-Only what the linker needs.  Reference: System V ABI, chapter 4, and its AMD64 supplement.
+Only what the linker needs.  Reference: System V ABI, chapter 4, and its supplements.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ _SYMBOL: Final = struct.Struct("<IBBHQQ")
 _RELA: Final = struct.Struct("<QQq")
 
 _RELOCATABLE: Final = 1
-_X86_64: Final = 62
 _SHT_PROGBITS: Final = 1
 _SHT_SYMTAB: Final = 2
 _SHT_RELA: Final = 4
@@ -76,21 +75,21 @@ def malformed(detail: str) -> LinkError:
     return LinkError(symbol="object file", detail=detail)
 
 
-def read_object(data: bytes) -> ElfObject:
-    """Read an object.  Raises `LinkError`."""
+def read_object(data: bytes, machine: int) -> ElfObject:
+    """Read an object for a machine (`e_machine`).  Raises `LinkError`."""
     try:
-        return _read(data)
+        return _read(data, machine)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise malformed(f"truncated or inconsistent ({error})") from None
 
 
-def _read(data: bytes) -> ElfObject:
+def _read(data: bytes, machine: int) -> ElfObject:
     header = _HEADER.unpack_from(data)
-    ident, kind, machine, start, count, names_index = (
+    ident, kind, found, start, count, names_index = (
         header[0], header[1], header[2], header[6], header[12], header[13],
     )  # fmt: skip
-    if ident[:7] != b"\x7fELF\x02\x01\x01" or kind != _RELOCATABLE or machine != _X86_64:
-        raise malformed("not a relocatable ELF object for x86-64")
+    if ident[:7] != b"\x7fELF\x02\x01\x01" or kind != _RELOCATABLE or found != machine:
+        raise malformed("not a relocatable ELF object for this architecture")
     if not 0 < count <= _SECTIONS_MAX or header[11] != _SECTION.size:
         raise malformed(f"{count} section headers of {header[11]} bytes")
     table = _slice(data, start, _SECTION.size * count)

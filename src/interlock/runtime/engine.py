@@ -175,7 +175,7 @@ class Module:
 
         Raises `CompileError`.
         """
-        ir = pipeline.lower_function(self.validated, self.layout, index)
+        ir = pipeline.lower_function(self.validated, self.layout, index, self.engine.target)
         with self.engine._lock:
             self.require_open()
             return pipeline.build_function(
@@ -184,7 +184,7 @@ class Module:
 
     def inspect(self, index: int, *, stage: str) -> str:
         """LLVM IR of one function as it was lowered (``llvm``) or after LLVM's optimiser (``llvm-opt``)."""
-        ir = pipeline.lower_function(self.validated, self.layout, index)
+        ir = pipeline.lower_function(self.validated, self.layout, index, self.engine.target)
         if stage == "llvm":
             return ir
         with self.engine._lock:
@@ -285,8 +285,9 @@ _closed_codes: list[tuple[core.Arena, int]] = []
 def _closed_code() -> int:
     """The address that functions of closed instances have: code which traps, and which is never retired."""
     if not _closed_codes:
+        target = _require_host_target()
         image = CodeImage(
-            target=_require_host_target(), code=link.CLOSED, entries={"closed": CodeOffset(0)}
+            target=target, code=link.closed_code(target), entries={"closed": CodeOffset(0)}
         )
         arena = core.Arena({}, code_bytes_max=limits.SLOT_GRAIN_BYTES)
         _closed_codes.append((arena, arena.publish(image).address("closed")))
@@ -297,6 +298,6 @@ def _require_host_target() -> Target:
     target = host_target()
     if target is None:
         raise UnsupportedError(
-            "code generation for this machine (this version needs x86-64 Linux, level x86-64-v2)"
+            "code generation for this machine (this version needs Linux on x86-64, level x86-64-v2, or on AArch64)"
         )
     return target

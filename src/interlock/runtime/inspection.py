@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from interlock import bytecode, core, link
+from interlock import bytecode, codegen, core, link
 from interlock.artifacts import Accepted, CodeImage, ObjectFile, Rejection
 from interlock.errors import CompileError, InterlockError
-from interlock.target import X86_64_LINUX_V3
+from interlock.runtime import pipeline
+from interlock.target import TARGETS, X86_64_LINUX_V3, Arch, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,24 +61,61 @@ def link_object(data: bytes) -> CodeImage:
     )
 
 
-def dump(module: Module, *, stage: str, function: int | str | None = None) -> str:
+def dump(
+    module: Module, *, stage: str, function: int | str | None = None, target: str | None = None
+) -> str:
     """One stage of a module as text: ``wat``, ``llvm``, ``llvm-opt`` or ``asm``.
 
     `function` is an index or a name and selects one defined function; None means all.  ``asm`` disassembles the linked
-    image, with the code validator's verdict beside each instruction (needs the package `capstone`).
+    image, with the code validator's verdict beside each instruction (needs the package `capstone`).  `target` names
+    another machine (`interlock.target.TARGETS`), whose code is made to be looked at.
     """
     if stage not in STAGES:
         message = f"stage {stage!r} is not one of {', '.join(STAGES)}"
         raise ValueError(message)
+    if target is not None and target not in TARGETS:
+        message = f"target {target!r} is not one of {', '.join(TARGETS)}"
+        raise ValueError(message)
     if stage == "wat":
         return bytecode.to_wat(module.validated.module)
     indices = module.defined_function_indices if function is None else [find(module, function)]
-    if stage == "asm":
-        return "\n".join(_assembly(module, index) for index in indices)
-    return "\n".join(
-        f"; function {index} {module.function_name(index)}\n{module.inspect(index, stage=stage)}"
-        for index in indices
-    )
+    if target is None or target == str(module.engine.target):
+        return "\n".join(_stage(module, index, stage, module) for index in indices)
+    with CrossBuild(module, TARGETS[target]) as made:
+        return "\n".join(_stage(module, index, stage, made) for index in indices)
+
+
+class CrossBuild:
+    """A module's functions compiled for another machine: never published, only looked at."""
+
+    def __init__(self, module: Module, target: Target) -> None:
+        self._module = module
+        self._target = target
+        self._compiler = codegen.Compiler(target)
+
+    def build(self, index: int) -> CodeImage:
+        """As `Module.build`."""
+        return pipeline.build_function(
+            self._compiler, self._lower(index), self._module.engine.gate_names, lambda: False
+        )
+
+    def inspect(self, index: int, *, stage: str) -> str:
+        """As `Module.inspect`."""
+        ir = self._lower(index)
+        return ir if stage == "llvm" else self._compiler.optimise(ir)
+
+    def _lower(self, index: int) -> str:
+        return pipeline.lower_function(
+            self._module.validated, self._module.layout, index, self._target
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """End the compiler process."""
+        self._compiler.close()
 
 
 def find(module: Module, function: int | str) -> int:
@@ -113,7 +151,10 @@ def disassemble(image: CodeImage, *, imports: Iterable[str]) -> Iterator[Line]:
     rejections = {
         int(rejection.offset): rejection for rejection in validate_image_all(image, imports=imports)
     }
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    if image.target.arch is Arch.AARCH64:
+        decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
+    else:
+        decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     decoder.skipdata = True
     targets = {int(relocation.offset): relocation.symbol for relocation in image.relocations}
     for address, size, mnemonic, operands in decoder.disasm_lite(image.code, 0):
@@ -127,8 +168,11 @@ def disassemble(image: CodeImage, *, imports: Iterable[str]) -> Iterator[Line]:
         )
 
 
-def _assembly(module: Module, index: int) -> str:
-    image = module.build(index)
-    head = f"; function {index} {module.function_name(index)}: {len(image.code)} bytes of code, {len(image.rodata)} of constants"
+def _stage(module: Module, index: int, stage: str, made: Module | CrossBuild) -> str:
+    head = f"; function {index} {module.function_name(index)}"
+    if stage != "asm":
+        return f"{head}\n{made.inspect(index, stage=stage)}"
+    image = made.build(index)
+    head += f": {len(image.code)} bytes of code, {len(image.rodata)} of constants"
     lines = disassemble(image, imports=module.engine.gate_names)
     return "\n".join([head, *map(str, lines), ""])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from interlock.artifacts import CodeImage
     from interlock.bytecode import ValidatedModule
+    from interlock.target import Target
 
 
 def read_wasm(data: bytes, *, file: str = "") -> ValidatedModule:
@@ -28,9 +29,11 @@ def read_wat(text: str, *, file: str = "") -> ValidatedModule:
     return bytecode.validate(bytecode.parse_wat(text, file=file))
 
 
-def lower_function(module: ValidatedModule, layout: codegen.InstanceLayout, func_index: int) -> str:
+def lower_function(
+    module: ValidatedModule, layout: codegen.InstanceLayout, func_index: int, target: Target
+) -> str:
     """LLVM IR of one defined function."""
-    return codegen.lower(module, layout, func_index)
+    return codegen.lower(module, layout, func_index, target)
 
 
 def build_function(

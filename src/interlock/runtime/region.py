@@ -43,7 +43,9 @@ class Region:
     ) -> None:
         target = host_target()
         if target is None:
-            raise UnsupportedError("code memory on this machine (this version needs x86-64 Linux)")
+            raise UnsupportedError(
+                "code memory on this machine (this version needs Linux on x86-64 or AArch64)"
+            )
         self.target = target
         core.open_region()
         core.install_traps()

@@ -11,12 +11,13 @@ from interlock import bytecode
 from interlock.bytecode import OPCODES, VALIDATED_FEATURES
 from interlock.codegen import InstanceLayout, lower
 from interlock.codegen.instructions import HANDLERS
+from interlock.target import X86_64_LINUX_V2
 
 
 def _ir(wat: str, index: int | None = None) -> str:
     module = bytecode.validate(bytecode.parse_wat(wat))
     index = module.imported_function_count if index is None else index
-    return lower(module, InstanceLayout(module), index)
+    return lower(module, InstanceLayout(module), index, X86_64_LINUX_V2)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from interlock import core, limits
 from interlock.artifacts import Accepted, ObjectFile
 from interlock.codegen import Compiler
 from interlock.errors import LimitExceededError, LinkError
-from interlock.link import CLOSED, link, stub_images
+from interlock.link import closed_code, link, stub_images
 from interlock.target import X86_64_LINUX_V2
 
 # A switch with a jump table, constants, a call of an import.
@@ -223,6 +223,6 @@ def test_stubs_cover_all_functions_in_images_of_limited_size(imported: int, defi
 
 def test_closed_functions_trap() -> None:
     with interlock.Region(4096) as region:
-        code = region.publish(CLOSED, entries={"closed": 0})
+        code = region.publish(closed_code(region.target), entries={"closed": 0})
         with pytest.raises(interlock.Trap, match="retired"):
             code.function("closed", "void()")()
