@@ -87,10 +87,10 @@ class LinkingAArch64(Linking):
     def jump_tables(self) -> tuple[JumpTable, ...]:
         """The tables, which an object does not name.
 
-        LLVM writes `adr base, label; ldrsw value, [table, index, lsl 2]; add base, base, value; br base`, with entries that are
-        the distances of their targets from the label, and every target is a landing pad.  So a table starts where code takes
-        an address of constants, ends before the next such place, and belongs to the label from which its entries lead to
-        landing pads.
+        LLVM writes `adr base, label; ldrsw value, [table, index, lsl 2]; add base, base, value`, later `br base`, with entries
+        that are the distances of their targets from the label, and every target is a landing pad.  So a table starts where
+        code takes an address of constants, ends before the next such place, and belongs to the label from which its entries
+        lead to landing pads.
         """
         labels = sorted(self._labels())
         if len(labels) > limits.IMAGE_TABLES_MAX:
@@ -113,15 +113,14 @@ class LinkingAArch64(Linking):
         """What `adr` names where it begins the sequence of a jump table."""
         words = memoryview(self.code[: len(self.code) // 4 * 4]).cast("I")
         found = set()
-        for index in range(len(words) - 3):
-            adr, load, add, branch = words[index : index + 4]
+        for index in range(len(words) - 2):
+            adr, load, add = words[index : index + 3]
             base = adr & 0x1F
             value = load & 0x1F
             if (
                 adr & 0x9F000000 == 0x10000000
                 and load & 0xFFE0FC00 == 0xB8A07800
                 and add == 0x8B000000 | value << 16 | base << 5 | base
-                and branch == 0xD61F0000 | base << 5
             ):
                 distance = (adr >> 5 & 0x7FFFF) << 2 | adr >> 29 & 3
                 found.add(4 * index + (distance ^ 1 << 20) - (1 << 20))
