@@ -1,9 +1,9 @@
-/* arch.c - AArch64: import stubs, relocations, caches (not coherent), trap instructions. */
+/* arch.c - AArch64: import stubs, relocations, trap instructions. */
 #include "arch.h"
 
 #include <string.h>
 
-enum { PAGE_SHIFT = 12, DCACHE_LINE = 16, ICACHE_LINE = 0 }; /* adrp's pages; fields of CTR_EL0 */
+enum { PAGE_SHIFT = 12 }; /* adrp's pages */
 
 _Static_assert((int)IL_ARCH_NATIVE == (int)IL_ARCH_AARCH64, "arch_abi.h");
 _Static_assert((uint32_t)IL_POISON_WORD == (UINT32_C(0xd4200000) | (0x5500 | IL_TRAP_CODE_RETIRED) << 5), "brk");
@@ -50,27 +50,6 @@ void il_relocate(uint8_t *code, const il_relocation *relocation, uint32_t slot_o
     default: instruction = (instruction & 0xffc003ff) | (constant & 0xfff) >> scale_of(relocation->kind) << 10;
     }
     memcpy(code + relocation->offset, &instruction, sizeof instruction);
-}
-
-static uint64_t line_bytes(int field) {
-    uint64_t ctr;
-    __asm__ volatile("mrs %0, ctr_el0" : "=r"(ctr));
-    return UINT64_C(4) << (ctr >> field & 15);
-}
-
-/* To the point of unification, where data and instruction fetches meet.  A mapping of the same bytes elsewhere may have
- * instructions in lines of its own: il_cache_drop. */
-void il_cache_clean(const uint8_t *start, uint64_t bytes) {
-    const uint64_t line = line_bytes(DCACHE_LINE), end = (uint64_t)(uintptr_t)start + bytes;
-    for (uint64_t at = (uint64_t)(uintptr_t)start & -line; at < end; at += line) __asm__ volatile("dc cvau, %0" ::"r"(at) : "memory");
-    __asm__ volatile("dsb ish" ::: "memory");
-    il_cache_drop(start, bytes);
-}
-
-void il_cache_drop(const uint8_t *start, uint64_t bytes) {
-    const uint64_t line = line_bytes(ICACHE_LINE), end = (uint64_t)(uintptr_t)start + bytes;
-    for (uint64_t at = (uint64_t)(uintptr_t)start & -line; at < end; at += line) __asm__ volatile("ic ivau, %0" ::"r"(at) : "memory");
-    __asm__ volatile("dsb ish\n\tisb" ::: "memory");
 }
 
 uint32_t il_trap_kind_at(const uint8_t *pc, uint64_t bytes) {
