@@ -10,12 +10,19 @@
 #include "interlock.h"
 #include "python_abi.h"
 
+/* A call costs as much as what is not inlined into it. */
+#define HOT static inline __attribute__((always_inline))
+
 enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000 };
 
-/* `ii:F` split: letters i I f F (see interlock/runtime/externals.py). */
+/* A parameter or result: its letter (i I f F, see interlock/runtime/externals.py) and, of a parameter, the 8-byte word of
+ * il_registers it goes to as the platform's C ABI says; from REGISTER_WORDS on, the word of the stack. */
+typedef struct value_type { uint16_t word; char letter; } value_type;
+enum { REGISTER_WORDS = sizeof(il_registers) / 8, VECTOR_WORD = offsetof(il_registers, vector) / 8 };
 typedef struct signature {
-    uint32_t param_count, result_count;
-    char letters[]; /* params, then results */
+    uint32_t param_count, result_count, stack_count;
+    bool has_vectors;
+    value_type values[]; /* params, then results */
 } signature;
 
 /* A builtin's self. */
@@ -54,40 +61,55 @@ static PyTypeObject *function_type, *memory_type;
 static PyObject *closed_error;
 
 /* ---- Values ------------------------------------------------------------------------------------------------------------------ */
-static signature *parse_signature(const char *text) {
-    const ptrdiff_t length = (ptrdiff_t)strlen(text);
-    const char *colon = strchr(text, ':');
-    bool is_good = colon != NULL && colon - text <= PARAMS_MAX && length - (colon - text) - 1 <= RESULTS_MAX;
-    for (const char *at = text; is_good && at < text + length; at++) is_good = at == colon || strchr("iIfF", *at) != NULL;
+static bool is_vector(char letter) { return letter == 'f' || letter == 'F'; }
+
+/* From `ii:F`.  integers: how many integer registers are taken by what comes before the parameters, besides the result's slots. */
+static signature *parse_signature(const char *text, uint32_t integers) {
+    const size_t length = strlen(text), param_count = strcspn(text, ":");
+    bool is_good = param_count < length && param_count <= PARAMS_MAX && length - param_count - 1 <= RESULTS_MAX;
+    for (const char *at = text; is_good && at < text + length; at++) is_good = at == text + param_count || strchr("iIfF", *at) != NULL;
     if (!is_good) return (void)PyErr_Format(PyExc_TypeError, "values of these types (%s) cannot be Python objects", text), NULL;
-    signature *type = PyMem_Malloc(sizeof *type + (size_t)length);
+    signature *type = PyMem_Malloc(sizeof *type + length * sizeof *type->values);
     if (type == NULL) return (void)PyErr_NoMemory(), NULL;
-    type->param_count = (uint32_t)(colon - text);
-    type->result_count = (uint32_t)(length - (colon - text) - 1);
-    memcpy(type->letters, text, type->param_count);
-    memcpy(type->letters + type->param_count, colon + 1, type->result_count);
+    *type = (signature){.param_count = (uint32_t)param_count, .result_count = (uint32_t)(length - param_count - 1)};
+    uint32_t vectors = 0;
+    if (type->result_count > 1) integers++;
+    for (size_t i = 0; i < param_count; i++) {
+        const bool is_in_vector = is_vector(text[i]);
+        const uint32_t word = is_in_vector && vectors < IL_VECTOR_REGISTERS      ? VECTOR_WORD + vectors++
+                              : !is_in_vector && integers < IL_INTEGER_REGISTERS ? integers++
+                                                                                 : REGISTER_WORDS + type->stack_count++;
+        type->values[i] = (value_type){(uint16_t)word, text[i]};
+    }
+    type->has_vectors = vectors != 0;
+    for (size_t i = param_count + 1; i < length; i++) type->values[i - 1] = (value_type){0, text[i]};
     return type;
 }
 
-/* Integers: any value that fits the type as signed or as unsigned. */
-static bool integer_from(PyObject *value, bool is_wide, uint64_t *out) {
-    int overflow = 0;
-    const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    if (number == -1 && overflow == 0 && PyErr_Occurred() != NULL) return false;
+/* What PyLong_AsLongLongAndOverflow returned -1 for, or what is out of range. */
+static bool odd_integer_from(PyObject *value, long long number, int overflow, bool is_wide, uint64_t *out) {
+    if (number == -1 && overflow == 0) {
+        *out = is_wide ? UINT64_MAX : UINT32_MAX;
+        return PyErr_Occurred() == NULL;
+    }
     if (overflow > 0 && is_wide) {
         *out = PyLong_AsUnsignedLongLong(value);
         if (*out != UINT64_MAX || PyErr_Occurred() == NULL) return true;
         PyErr_Clear();
-    } else if (overflow == 0 && (is_wide || (number >= INT32_MIN && number <= (long long)UINT32_MAX))) {
+    }
+    return (void)PyErr_Format(PyExc_OverflowError, "%s does not hold this integer", is_wide ? "i64" : "i32"), false;
+}
+
+/* Integers: any value that fits the type as signed or as unsigned. */
+HOT bool bits_from(PyObject *value, char letter, uint64_t *out) {
+    if (!is_vector(letter)) {
+        int overflow = 0;
+        const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        const bool is_wide = letter == 'I', is_in_range = is_wide || (number >= INT32_MIN && number <= (long long)UINT32_MAX);
+        if (number == -1 || !is_in_range) return odd_integer_from(value, number, overflow, is_wide, out);
         *out = is_wide ? (uint64_t)number : (uint32_t)number;
         return true;
     }
-    (void)PyErr_Format(PyExc_OverflowError, "%s does not hold this integer", is_wide ? "i64" : "i32");
-    return false;
-}
-
-static bool bits_from(PyObject *value, char letter, uint64_t *out) {
-    if (letter == 'i' || letter == 'I') return integer_from(value, letter == 'I', out);
     const double number = PyFloat_AsDouble(value);
     if (number == -1.0 && PyErr_Occurred() != NULL) return false;
     const float narrow = (float)number;
@@ -108,82 +130,64 @@ static PyObject *value_from(uint64_t bits, char letter) {
     }
 }
 
-static bool is_vector(char letter) { return letter == 'f' || letter == 'F'; }
-
 /* ---- Python calls published code ------------------------------------------------------------------------------------------------ */
-static PyObject *raise_trap(const function *self, uint32_t kind, uint64_t pc) {
-    if (kind == IL_TRAP_HOST_ERROR && PyErr_Occurred() != NULL) return NULL;
+static PyObject *raise_trap(const function *self, const il_trap *trap) {
+    if (trap->kind == IL_TRAP_HOST_ERROR && PyErr_Occurred() != NULL) return NULL;
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
     /* Ctrl-C: what Python's handler raises (KeyboardInterrupt) is the answer, after the owner has heard of the trap. */
-    if (kind == IL_TRAP_INTERRUPTED && PyErr_CheckSignals() != 0) PyErr_Fetch(&type, &value, &traceback);
-    PyObject *trap = PyObject_CallMethod(self->owner, "make_trap", "IK", kind, pc);
+    if (trap->kind == IL_TRAP_INTERRUPTED && PyErr_CheckSignals() != 0) PyErr_Fetch(&type, &value, &traceback);
+    PyObject *error = PyObject_CallMethod(self->owner, "make_trap", "IK", trap->kind, trap->pc);
     if (type != NULL) PyErr_Restore(type, value, traceback);
-    else if (trap != NULL) PyErr_SetObject((PyObject *)trap->ob_type, trap);
-    if (trap != NULL) Py_DecRef(trap);
+    else if (error != NULL) PyErr_SetObject((PyObject *)error->ob_type, error);
+    if (error != NULL) Py_DecRef(error);
     return NULL;
 }
 
 static PyObject *results_from(const signature *type, const il_registers *regs, const uint64_t *slots) {
-    const char *letters = type->letters + type->param_count;
+    const value_type *values = type->values + type->param_count;
     if (type->result_count == 0) return Py_IncRef(Py_None), Py_None;
-    if (type->result_count == 1) return value_from(is_vector(letters[0]) ? regs->vector[0] : regs->integer[0], letters[0]);
+    if (type->result_count == 1) return value_from(is_vector(values[0].letter) ? regs->vector[0] : regs->integer[0], values[0].letter);
     PyObject *tuple = PyTuple_New((Py_ssize_t)type->result_count);
     for (uint32_t i = 0; tuple != NULL && i < type->result_count; i++) {
-        PyObject *value = value_from(slots[i], letters[i]);
+        PyObject *value = value_from(slots[i], values[i].letter);
         if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
     }
     return tuple;
 }
 
-/* Where the next argument goes; stack grows as the ABI lays it out, left to right. */
-typedef struct placement {
-    il_registers *regs;
-    uint64_t *stack;
-    uint32_t integers, vectors;
-} placement;
-
-static void place(placement *to, uint64_t bits, bool is_in_vector) {
-    if (is_in_vector && to->vectors < IL_VECTOR_REGISTERS) to->regs->vector[to->vectors++] = bits;
-    else if (!is_in_vector && to->integers < IL_INTEGER_REGISTERS) to->regs->integer[to->integers++] = bits;
-    else to->stack[to->regs->stack_count++] = bits;
-}
-
-static PyObject *call_placed(function *self, PyObject *const *args, uint64_t *stack, uint64_t *slots) {
+/* words: il_registers and then the stack. */
+HOT PyObject *call_placed(function *self, PyObject *const *args, uint64_t *words, uint64_t *slots) {
     const signature *type = self->type;
-    il_registers regs = {.stack = stack}; /* zeros: nothing of the host's stack goes along */
-    placement to = {&regs, stack, 0, 0};
-    if (!self->exec->is_native) place(&to, 0, false); /* il_call puts vmctx there */
-    if (type->result_count > 1) place(&to, (uint64_t)(uintptr_t)slots, false);
-    for (uint32_t i = 0; i < type->param_count; i++) {
-        uint64_t bits;
-        if (!bits_from(args[i], type->letters[i], &bits)) return NULL;
-        place(&to, bits, is_vector(type->letters[i]));
-    }
-    uint32_t kind = 0;
-    uint64_t pc = 0;
+    il_registers *regs = (il_registers *)words;
+    /* Zeros: nothing of the host's stack goes along.  il_call puts vmctx first. */
+    *regs = (il_registers){.stack = words + REGISTER_WORDS, .stack_count = type->stack_count, .has_vectors = type->has_vectors};
+    if (type->result_count > 1) regs->integer[self->exec->is_native ? 0 : 1] = (uint64_t)(uintptr_t)slots;
+    for (uint32_t i = 0; i < type->param_count; i++)
+        if (!bits_from(args[i], type->values[i].letter, &words[type->values[i].word])) return NULL;
+    il_trap trap;
     /* The caller holds the builtin, which holds self, which holds the owner: all of them outlive the call. */
-    const il_status status = il_call(self->exec, self->funcref, &regs, &kind, &pc);
-    if (status == IL_OK) return results_from(type, &regs, slots);
-    if (status == IL_TRAPPED) return raise_trap(self, kind, pc);
+    const il_status status = il_call(self->exec, self->funcref, regs, &trap);
+    if (status == IL_OK) return results_from(type, regs, slots);
+    if (status == IL_TRAPPED) return raise_trap(self, &trap);
     if (status == IL_STALE) return PyErr_Format(closed_error, "%s: it is closed", self->definition.ml_name);
     return PyErr_Format(PyExc_RuntimeError, "il_call: %s", il_status_text(status));
 }
 
 /* Few functions have so many parameters or results: their room is not on every call's stack. */
-static PyObject *call_wide(function *self, PyObject *const *args) {
-    uint64_t stack[PARAMS_MAX + 2], slots[RESULTS_MAX];
-    return call_placed(self, args, stack, slots);
+static __attribute__((noinline)) PyObject *call_wide(function *self, PyObject *const *args) {
+    uint64_t words[REGISTER_WORDS + PARAMS_MAX + 2], slots[RESULTS_MAX];
+    return call_placed(self, args, words, slots);
 }
 
 static PyObject *call_function(PyObject *self_object, PyObject *const *args, Py_ssize_t count) {
     enum { FEW = 6 };
     function *self = (function *)self_object;
-    uint64_t stack[FEW], slots[FEW];
+    uint64_t words[REGISTER_WORDS + FEW], slots[FEW];
     if (count != (Py_ssize_t)self->type->param_count)
         return PyErr_Format(PyExc_TypeError, "%s takes %u argument%s, not %zd", self->definition.ml_name, self->type->param_count,
                             self->type->param_count == 1 ? "" : "s", count);
-    if (self->type->param_count > FEW || self->type->result_count > FEW) return call_wide(self, args);
-    return call_placed(self, args, stack, slots);
+    if (self->type->stack_count > FEW || self->type->result_count > FEW) return call_wide(self, args);
+    return call_placed(self, args, words, slots);
 }
 
 static int function_traverse(function *self, visitproc visit, void *argument) {
@@ -210,7 +214,7 @@ static PyObject *make_function(PyObject *module, PyObject *args) {
     PyObject *owner;
     if (!PyArg_ParseTuple(args, "ssKKsO", &name, &doc, &exec, &funcref, &letters, &owner)) return NULL;
     const size_t name_bytes = strlen(name) + 1, doc_bytes = strlen(doc) + 1;
-    signature *type = parse_signature(letters);
+    signature *type = parse_signature(letters, ((const il_exec *)(uintptr_t)exec)->is_native ? 0 : 1);
     function *self = type == NULL ? NULL : (function *)PyType_GenericAlloc(function_type, 0);
     if (self == NULL) return PyMem_Free(type), NULL;
     self->type = type;
@@ -232,36 +236,27 @@ static instance_record *record_of(void *vmctx) { return *(instance_record **)((u
 
 static bool store_results(const host_function *to, PyObject *result, il_registers *regs, uint64_t *slots) {
     const signature *type = to->type;
-    const char *letters = type->letters + type->param_count;
-    uint64_t bits;
+    const value_type *values = type->values + type->param_count;
     if (type->result_count == 0) {
         if (result == Py_None) return true;
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return None", to->name), false;
     }
-    if (type->result_count == 1) {
-        if (!bits_from(result, letters[0], &bits)) return false;
-        if (is_vector(letters[0])) regs->vector[0] = bits;
-        else regs->integer[0] = bits;
-        return true;
-    }
+    if (type->result_count == 1)
+        return bits_from(result, values[0].letter, is_vector(values[0].letter) ? &regs->vector[0] : &regs->integer[0]);
     enum { TUPLE_SUBCLASS = 1 << 26 };
     if (!(PyType_GetFlags(result->ob_type) & TUPLE_SUBCLASS) || PyTuple_Size(result) != (Py_ssize_t)type->result_count)
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return a tuple of %u", to->name, type->result_count), false;
     for (uint32_t i = 0; i < type->result_count; i++)
-        if (!bits_from(PyTuple_GetItem(result, (Py_ssize_t)i), letters[i], &slots[i])) return false;
+        if (!bits_from(PyTuple_GetItem(result, (Py_ssize_t)i), values[i].letter, &slots[i])) return false;
     return true;
 }
 
-static PyObject *arguments_from(const signature *type, const il_registers *regs, uint64_t **slots_out) {
-    uint32_t integers = 1, vectors = 0, on_stack = 0; /* after vmctx */
+static PyObject *arguments_from(const signature *type, const il_registers *regs) {
+    const uint64_t *words = (const uint64_t *)regs;
     PyObject *tuple = PyTuple_New((Py_ssize_t)type->param_count);
-    if (type->result_count > 1) *slots_out = (uint64_t *)(uintptr_t)regs->integer[integers++];
     for (uint32_t i = 0; tuple != NULL && i < type->param_count; i++) {
-        const bool is_in_vector = is_vector(type->letters[i]);
-        const uint64_t bits = is_in_vector && vectors < IL_VECTOR_REGISTERS      ? regs->vector[vectors++]
-                              : !is_in_vector && integers < IL_INTEGER_REGISTERS ? regs->integer[integers++]
-                                                                              : regs->stack[on_stack++];
-        PyObject *value = value_from(bits, type->letters[i]);
+        const uint32_t word = type->values[i].word;
+        PyObject *value = value_from(word < REGISTER_WORDS ? words[word] : regs->stack[word - REGISTER_WORDS], type->values[i].letter);
         if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
     }
     return tuple;
@@ -277,8 +272,8 @@ static uint32_t call_host(void *vmctx, uint32_t index, il_registers *regs) {
     /* The call may close the instance, and with it the record. */
     const host_function function = record->functions[index];
     PyObject *instance = record->instance;
-    uint64_t *slots = NULL;
-    PyObject *args = arguments_from(function.type, regs, &slots);
+    uint64_t *slots = (uint64_t *)(uintptr_t)regs->integer[1]; /* after vmctx, if there are several results */
+    PyObject *args = arguments_from(function.type, regs);
     if (args == NULL) return IL_TRAP_HOST_ERROR;
     Py_IncRef(instance);
     Py_IncRef(function.call);
@@ -329,7 +324,7 @@ static PyObject *register_instance(PyObject *module, PyObject *args) {
         *each = (host_function){NULL, NULL, NULL};
         if (item == Py_None) continue;
         if (!PyArg_ParseTuple(item, "Oss", &each->call, &letters, &each->name) ||
-            (each->type = parse_signature(letters)) == NULL)
+            (each->type = parse_signature(letters, 1)) == NULL)
             return free_record(record), NULL;
     }
     *(instance_record **)((uint8_t *)(uintptr_t)vmctx + 8) = record;

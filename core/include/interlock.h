@@ -233,13 +233,19 @@ typedef struct il_registers {
     uint64_t vector[8];
     const uint64_t *stack;
     uint64_t stack_count;          /* into code; a host function knows its signature and gets 0 */
+    bool has_vectors;              /* into code only: whether vector[] is looked at; host functions are given none of this field */
 } il_registers;
 
+typedef struct il_trap {
+    uint64_t pc;                   /* in the function that trapped, or that called what did */
+    uint32_t kind;                 /* il_trap_kind */
+} il_trap;
+
 /* Calls a function with these registers on the calling thread's stack (host_to_code); integer[0] becomes its vmctx.  IL_OK, or
- * IL_TRAPPED with *trap_kind_out (il_trap_kind) and *trap_pc_out.  IL_STALE when the function's vmctx is NULL, which is how it is
- * closed; IL_INVALID_ARGUMENT when its address is not in the code view; IL_NO_MEMORY in more than IL_THREADS_MAX threads.  The
+ * IL_TRAPPED with *trap_out.  IL_STALE when the function's vmctx is NULL, which is how it is
+ * closed (the pointers themselves are not checked: this is what is called often); IL_INVALID_ARGUMENT when its address is not in the code view; IL_NO_MEMORY in more than IL_THREADS_MAX threads.  The
  * function is read after the thread counts as running: what is cleared before il_is_running() is false cannot be entered. */
-IL_API il_status il_call(il_exec *exec, const il_funcref *callee, il_registers *regs, uint32_t *trap_kind_out, uint64_t *trap_pc_out);
+IL_API il_status il_call(il_exec *exec, const il_funcref *callee, il_registers *regs, il_trap *trap_out);
 
 /* Whether any thread, this one included, is inside il_call. */
 IL_API bool il_is_running(void);

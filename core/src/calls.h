@@ -31,7 +31,7 @@ _Noreturn void il_leave(uint64_t exit_sp);
 extern const char il_gate_host_call[], il_gate_compile[];
 
 /* Ends the innermost activation: for gates, which run in it. */
-_Noreturn void il_trap(il_trap_kind kind, uint64_t pc);
+_Noreturn void il_end(il_trap_kind kind, uint64_t pc);
 /* Before a gate returns into guest code. */
 void il_resume(uint64_t pc);
 

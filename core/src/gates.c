@@ -24,7 +24,7 @@ static int64_t gate_memory_grow(void *vmctx, il_memory *memory, uint64_t delta_p
 static void gate_memory_fill(void *vmctx, il_memory *memory, uint64_t dst, uint32_t value, uint64_t n) {
     (void)vmctx;
     begin();
-    if (!is_inside(dst, n, memory->length_bytes)) il_trap(IL_TRAP_MEMORY_OUT_OF_BOUNDS, CALLER_PC);
+    if (!is_inside(dst, n, memory->length_bytes)) il_end(IL_TRAP_MEMORY_OUT_OF_BOUNDS, CALLER_PC);
     memset(memory->base + dst, (int)(value & 0xff), n);
     il_resume(CALLER_PC);
 }
@@ -33,7 +33,7 @@ static void gate_memory_copy(void *vmctx, il_memory *dst_memory, il_memory *src_
     (void)vmctx;
     begin();
     if (!is_inside(dst, n, dst_memory->length_bytes) || !is_inside(src, n, src_memory->length_bytes))
-        il_trap(IL_TRAP_MEMORY_OUT_OF_BOUNDS, CALLER_PC);
+        il_end(IL_TRAP_MEMORY_OUT_OF_BOUNDS, CALLER_PC);
     memmove(dst_memory->base + dst, src_memory->base + src, n);
     il_resume(CALLER_PC);
 }
@@ -42,7 +42,7 @@ static void gate_memory_init(void *vmctx, il_memory *memory, il_segment *segment
     (void)vmctx;
     begin();
     if (!is_inside(dst, n, memory->length_bytes) || !is_inside(src, n, segment->length))
-        il_trap(IL_TRAP_MEMORY_OUT_OF_BOUNDS, CALLER_PC);
+        il_end(IL_TRAP_MEMORY_OUT_OF_BOUNDS, CALLER_PC);
     if (n != 0) memcpy(memory->base + dst, (const uint8_t *)segment->start + src, n);
     il_resume(CALLER_PC);
 }
@@ -57,7 +57,7 @@ static void gate_table_init(void *vmctx, il_table *table, il_segment *segment, u
     (void)vmctx;
     begin();
     if (!is_inside(dst, n, table->length) || !is_inside(src, n, segment->length))
-        il_trap(IL_TRAP_TABLE_OUT_OF_BOUNDS, CALLER_PC);
+        il_end(IL_TRAP_TABLE_OUT_OF_BOUNDS, CALLER_PC);
     if (n != 0) memcpy(table->elems + dst, (il_funcref *const *)segment->start + src, n * sizeof *table->elems);
     il_resume(CALLER_PC);
 }
@@ -66,7 +66,7 @@ static void gate_table_copy(void *vmctx, il_table *dst_table, il_table *src_tabl
     (void)vmctx;
     begin();
     if (!is_inside(dst, n, dst_table->length) || !is_inside(src, n, src_table->length))
-        il_trap(IL_TRAP_TABLE_OUT_OF_BOUNDS, CALLER_PC);
+        il_end(IL_TRAP_TABLE_OUT_OF_BOUNDS, CALLER_PC);
     memmove(dst_table->elems + dst, src_table->elems + src, n * sizeof *dst_table->elems);
     il_resume(CALLER_PC);
 }
@@ -74,7 +74,7 @@ static void gate_table_copy(void *vmctx, il_table *dst_table, il_table *src_tabl
 static void gate_table_fill(void *vmctx, il_table *table, uint64_t dst, il_funcref *value, uint64_t n) {
     (void)vmctx;
     begin();
-    if (!is_inside(dst, n, table->length)) il_trap(IL_TRAP_TABLE_OUT_OF_BOUNDS, CALLER_PC);
+    if (!is_inside(dst, n, table->length)) il_end(IL_TRAP_TABLE_OUT_OF_BOUNDS, CALLER_PC);
     for (uint64_t i = 0; i < n; i++) table->elems[dst + i] = value;
     il_resume(CALLER_PC);
 }

@@ -29,7 +29,9 @@
     mov [rsp + rcx * 8 - 8], rdx
     dec rcx
     jnz 1b
-2:  movq xmm0, qword ptr [rax + 64]
+2:  cmp byte ptr [rax + 144], 0     /* has_vectors */
+    je 4f
+    movq xmm0, qword ptr [rax + 64]
     movq xmm1, qword ptr [rax + 72]
     movq xmm2, qword ptr [rax + 80]
     movq xmm3, qword ptr [rax + 88]
@@ -37,7 +39,7 @@
     movq xmm5, qword ptr [rax + 104]
     movq xmm6, qword ptr [rax + 112]
     movq xmm7, qword ptr [rax + 120]
-    mov rdi, [rax]
+4:  mov rdi, [rax]
     mov rsi, [rax + 8]
     mov rdx, [rax + 16]
     mov rcx, [rax + 24]
