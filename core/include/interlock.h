@@ -242,9 +242,10 @@ typedef struct il_trap {
 } il_trap;
 
 /* Calls a function with these registers on the calling thread's stack (host_to_code); integer[0] becomes its vmctx.  IL_OK, or
- * IL_TRAPPED with *trap_out.  IL_STALE when the function's vmctx is NULL, which is how it is
- * closed (the pointers themselves are not checked: this is what is called often); IL_INVALID_ARGUMENT when its address is not in the code view; IL_NO_MEMORY in more than IL_THREADS_MAX threads.  The
- * function is read after the thread counts as running: what is cleared before il_is_running() is false cannot be entered. */
+ * IL_TRAPPED with *trap_out.  IL_STALE when the function's vmctx is NULL, which is how it is closed; IL_INVALID_ARGUMENT when its
+ * address is not in the code view; IL_NO_MEMORY in more than IL_THREADS_MAX threads.  The pointers themselves are not checked: this
+ * is what is called often.  The function is read after the thread counts as running: what is cleared before il_is_running() is
+ * false cannot be entered. */
 IL_API il_status il_call(il_exec *exec, const il_funcref *callee, il_registers *regs, il_trap *trap_out);
 
 /* Whether any thread, this one included, is inside il_call. */
