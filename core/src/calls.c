@@ -24,8 +24,7 @@ HOT uint64_t stack_limit_of(const il_thread *self, const il_exec *exec, uint64_t
     return limit;
 }
 
-/* Why code cannot be entered: what is_ready found, in words.  Apart from the good case, as everything that is rare: then that keeps
- * nothing in registers, and a call is 40 instructions besides il_enter's. */
+/* Why code cannot be entered: what is_ready found.  Apart from the good case, as all that is rare: that keeps nothing for it. */
 static __attribute__((noinline)) il_status refuse(il_thread *self, const il_activation *here, const il_registers *regs, uint64_t address,
                                                   uint64_t vmctx, il_trap *trap_out) {
     il_status status = IL_TRAPPED;

@@ -1,18 +1,8 @@
 /* threads.c - who is inside published code.
  *
- * A call costs two plain stores to the thread's own record, and no locked instruction.  What makes that right is a barrier on
- * the side of whoever asks (docs/decisions/0009):
- *
- *     a thread that enters                         a thread that reclaims
- *     1. current = activation                      1. unlinks the code: no funcref leads to it any more, poisons it
- *     2. (compiler barrier)                        2. il_barrier: all threads execute a full memory barrier
- *     3. loads the address from the funcref        3. reads every record's current
- *
- * The barrier meets the entering thread either after its store 1, which step 3 on the right then sees: nothing is reclaimed; or
- * before it, and so before its load 3, which then sees what was unlinked: it does not go there.  The address is therefore loaded
- * after the store (il_call takes a funcref, not an address), and guest code, which goes from funcref to funcref, is inside all the
- * time.  A thread that leaves stores NULL with release order, after all that the guest did.  Where the system has no such barrier,
- * the entering thread executes one at 2.
+ * Who enters: 1 stores its activation, 2 (compiler barrier), 3 loads the address from the funcref.  Who reclaims: 1 unlinks the code,
+ * 2 makes all threads execute a full barrier, 3 reads every record.  That barrier comes after the other's store, which is then
+ * seen, or before it and so before its load, which then finds nothing to enter (docs/decisions/0009).
  */
 #include "threads.h"
 
