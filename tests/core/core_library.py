@@ -6,6 +6,7 @@ Imported by tests, and by the processes that they start (which is why it needs n
 from __future__ import annotations
 
 import ctypes
+import platform
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,8 +26,55 @@ PROTOCOL: Final = 10
 VIEW_BYTES: Final = 64 << 20
 # IL_PAYLOAD_FILE_BYTES: the largest image's arrays, in whole 64 KiB
 PAYLOAD_BYTES: Final = 0x8D0000
-# endbr64; mov eax, 42; ret
-RETURNS_42: Final = bytes.fromhex("f30f1efa b82a000000 c3")
+
+# ---- Machine code of this machine ---------------------------------------------------------------------------------------
+
+IS_AARCH64: Final = platform.machine() in {"aarch64", "arm64"}
+ARCH: Final = 2 if IS_AARCH64 else 1
+
+
+def code(*, x86_64: str, aarch64: str) -> bytes:
+    """This machine's of the two, which do the same: bytes, or words of 32 bits, in hexadecimal."""
+    words = (int(word, 16).to_bytes(4, "little") for word in aarch64.split())
+    return b"".join(words) if IS_AARCH64 else bytes.fromhex(x86_64)
+
+
+LANDING: Final = code(x86_64="f30f1efa", aarch64="d503245f")
+RETURN: Final = code(x86_64="c3", aarch64="d65f03c0")
+NOP: Final = code(x86_64="90", aarch64="d503201f")
+POISON: Final = code(x86_64="cc", aarch64="d42aa1a0")
+SYSTEM_CALL: Final = code(x86_64="0f05", aarch64="d4000001")
+# Calls an import, which is relocated: (offset, kind) of the branch.
+CALL_IMPORT: Final = LANDING + code(
+    x86_64="50 e800000000 59 c3",  # push rax; call; pop rcx; ret
+    aarch64="a9bf7bfd 94000000 a8c17bfd d65f03c0",  # stp x29, x30; bl; ldp x29, x30; ret
+)
+BRANCH: Final = (8, 283) if IS_AARCH64 else (6, 4)
+# Returns the four bytes of constants at offset 8, and how they are relocated: (offset, target, kind).
+CONSTANT_8: Final = LANDING + code(
+    x86_64=f"8b05 {(VIEW_BYTES + 8 - 10).to_bytes(4, 'little').hex()} c3",  # mov eax, [rip + d]
+    aarch64="90000008 b9400100 d65f03c0",  # adrp x8; ldr w0, [x8]; ret
+)
+CONSTANT_8_RELOCATIONS: Final = ((4, 8, 275), (8, 8, 285)) if IS_AARCH64 else ()
+
+
+def returns(number: int) -> bytes:
+    """Code which returns a number below 2^16."""
+    return LANDING + code(
+        x86_64=f"b8 {number.to_bytes(4, 'little').hex()} c3",
+        aarch64=f"{0x52800000 | number << 5:08x} d65f03c0",
+    )
+
+
+def nops(size: int) -> bytes:
+    """Code of this size which returns, rounded up to whole instructions."""
+    count = -(-(size - len(LANDING) - len(RETURN)) // len(NOP))
+    return LANDING + NOP * count + RETURN
+
+
+RETURNS_42: Final = returns(42)
+
+# ---- The core ---------------------------------------------------------------------------------------------------------------
 
 _u32, _u64, _pointer = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
 
@@ -132,14 +180,18 @@ class Core:
         *,
         rodata: bytes = b"",
         entries: tuple[int, ...] = (0,),
-        relocations: tuple[tuple[int, int], ...] = (),
+        relocations: tuple[tuple[int, ...], ...] = (),
     ) -> tuple[int, int, int, Verdict]:
-        """il_publish: status, handle, address, verdict.  Relocations are (offset, import index)."""
+        """il_publish: status, handle, address, verdict.  Relocations are (offset, import index) or (offset, target, kind)."""
         entry_array = (_u32 * len(entries))(*entries)
-        words = [word for offset, index in relocations for word in (offset, 4, index)]
+        words = [
+            word
+            for offset, target, *kind in relocations
+            for word in (offset, *(kind or BRANCH[1:]), target)
+        ]
         relocation_array = (_u32 * len(words))(*words)
         image = Image(
-            arch=1,
+            arch=ARCH,
             code_bytes=len(code),
             rodata_bytes=len(rodata),
             entry_count=len(entries),

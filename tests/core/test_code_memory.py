@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
-SYSCALL = bytes.fromhex("90 0f05 c3")
+SYSCALL = lib.NOP + lib.SYSTEM_CALL + lib.RETURN
 RULE_SYSTEM_CALL = 12
 RULE_IMAGE_SIZE = 1
 _WRITER_LOGIC = ("writer", "arenas", "slots", "validate", "validate_x86_64", "validate_aarch64")
@@ -86,10 +86,10 @@ def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> No
         compiler = [sys.executable, "-m", "ziglang", "cc"]
     flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitize else []
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+    arch = "aarch64" if lib.IS_AARCH64 else "x86_64"
     sources = [
         *(f"src/{name}.c" for name in _WRITER_LOGIC),
-        "src/x86_64/arch.c",
-        "src/x86_64/cache_linux.c",
+        *(f"src/{arch}/arch.c", f"src/{arch}/cache_linux.c"),
     ]
     program = tmp_path / "code_memory_test"
     command = [
@@ -98,7 +98,7 @@ def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> No
         "-O1",
         "-Iinclude",
         "-Isrc",
-        "-Isrc/x86_64",
+        f"-Isrc/{arch}",
         *warnings,
         *flags,
     ]
@@ -129,11 +129,10 @@ def test_published_code_runs(core: Any, arena: int) -> None:
 
 
 def test_constants_lie_at_the_fixed_distance(core: Any, arena: int) -> None:
-    # endbr64; mov eax, [rip + d]; ret
-    displacement = lib.VIEW_BYTES + 8 - 10
-    code = bytes.fromhex("f30f1efa 8b05") + displacement.to_bytes(4, "little") + b"\xc3"
     rodata = bytes(8) + (123456).to_bytes(4, "little")
-    status, _, address, verdict = core.publish(arena, code, rodata=rodata)
+    status, _, address, verdict = core.publish(
+        arena, lib.CONSTANT_8, rodata=rodata, relocations=lib.CONSTANT_8_RELOCATIONS
+    )
     assert status == lib.OK, core.library.il_rule_text(verdict.rule)
     assert lib.call(address) == 123456
 
@@ -143,12 +142,12 @@ def test_relocated_call_reaches_the_import(core: Any) -> None:
     address_of = ctypes.cast(callback, ctypes.c_void_p).value
     status, arena = core.open_arena(1 << 16, (0xDEAD, address_of))
     assert status == lib.OK
-    # endbr64; push rax; call import 1; pop rcx; ret
-    code = bytes.fromhex("f30f1efa 50 e800000000 59 c3")
-    status, _, address, verdict = core.publish(arena, code, relocations=((6, 1),))
+    offset, _ = lib.BRANCH
+    code = lib.CALL_IMPORT
+    status, _, address, verdict = core.publish(arena, code, relocations=((offset, 1),))
     assert status == lib.OK, core.library.il_rule_text(verdict.rule)
     assert lib.call(address) == 7
-    assert core.publish(arena, code, relocations=((6, 2),))[0] == lib.REJECTED
+    assert core.publish(arena, code, relocations=((offset, 2),))[0] == lib.REJECTED
     assert core.close_arena(arena) == lib.OK
 
 
@@ -161,8 +160,8 @@ def test_rejected_image_writes_nothing(core: Any, arena: int) -> None:
 
     assert status == lib.REJECTED
     assert (handle, address) == (0, 0)
-    assert (verdict.rule, verdict.offset) == (RULE_SYSTEM_CALL, 1)
-    assert bytes(verdict.bytes[: verdict.bytes_count]) == b"\x0f\x05"
+    assert (verdict.rule, verdict.offset) == (RULE_SYSTEM_CALL, len(lib.NOP))
+    assert bytes(verdict.bytes[: verdict.bytes_count]) == lib.SYSTEM_CALL
     assert _view(core, 1 << 16) == before
     assert core.describe().code_bytes_used == used
 
@@ -170,7 +169,7 @@ def test_rejected_image_writes_nothing(core: Any, arena: int) -> None:
 def test_retired_code_is_poison_and_its_handle_stale(core: Any, arena: int) -> None:
     _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
     assert core.retire(handle) == lib.OK
-    assert ctypes.string_at(address, 64) == b"\xcc" * 64
+    assert ctypes.string_at(address, 64) == lib.POISON * (64 // len(lib.POISON))
     assert core.retire(handle) == lib.STALE
 
 
@@ -178,7 +177,7 @@ def test_closed_arena_is_stale(core: Any) -> None:
     _, arena = core.open_arena(4096)
     _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
     assert core.close_arena(arena) == lib.OK
-    assert ctypes.string_at(address, 64) == b"\xcc" * 64
+    assert ctypes.string_at(address, 64) == lib.POISON * (64 // len(lib.POISON))
     assert core.close_arena(arena) == lib.STALE
     assert core.retire(handle) == lib.STALE
     assert core.publish(arena, lib.RETURNS_42)[0] == lib.STALE
@@ -207,7 +206,7 @@ def test_quota_at_the_limit_and_one_past(core: Any) -> None:
 
 def test_full_region_takes_what_was_retired(core: Any) -> None:
     _, arena = core.open_arena(1 << 30)
-    big = bytes.fromhex("f30f1efa") + b"\x90" * ((4 << 20) - 5) + b"\xc3"
+    big = lib.nops(4 << 20)
     handles = []
     while (found := core.publish(arena, big))[0] == lib.OK:
         handles.append(found[1])
@@ -221,7 +220,7 @@ def test_full_region_takes_what_was_retired(core: Any) -> None:
 @pytest.mark.parametrize("extra", [0, 1])
 def test_largest_image(core: Any, extra: int) -> None:
     _, arena = core.open_arena(8 << 20)
-    code = bytes.fromhex("f30f1efa") + b"\x90" * ((4 << 20) - 5 + extra) + b"\xc3"
+    code = lib.nops((4 << 20) + extra)
     status, _, _, verdict = core.publish(arena, code, rodata=bytes(4 << 20))
     core.close_arena(arena)
     assert status == (lib.REJECTED if extra else lib.OK)
@@ -241,7 +240,7 @@ def test_threads_publish_at_once(in_child: Callable[[str], str]) -> None:
         _, arena = core.open_arena(1 << 20)
         results = []
         def work(number):
-            code = bytes.fromhex("f30f1efa b8") + number.to_bytes(4, "little") + b"\\xc3"
+            code = lib.returns(number)
             for _ in range(50):
                 status, handle, address, _ = core.publish(arena, code)
                 results.append(status == lib.OK and lib.call(address) == number)

@@ -15,11 +15,12 @@ import pytest
 
 from tests.core import core_library as lib
 
-LANDING = bytes.fromhex("f30f1efa")
-# mov word [rdi], 0x050f; mov word [rdi], 0x9090; cmp byte [rsi], 0; je to the first; ret
-FLIPPER = LANDING + bytes.fromhex("66c7070f05 66c7079090 803e00 74f1 c3")
-NOPS, SYSTEM_CALL = b"\x90\x90", b"\x0f\x05"
-
+FLIPPER = lib.LANDING + lib.code(
+    # mov word [rdi], 0x050f; mov word [rdi], 0x9090; cmp byte [rsi], 0; je to the first; ret
+    x86_64="66c7070f05 66c7079090 803e00 74f1 c3",
+    # movz, movk w2 with svc; movz, movk w3 with nop; str w2, [x0]; str w3, [x0]; ldrb w4, [x1]; cbz w4 to the stores; ret
+    aarch64="52800022 72ba8002 528403e3 72baa063 b9000002 b9000003 39400024 34ffffa4 d65f03c0",
+)
 
 # Of the payload: the entries, here one offset, come before the code.
 ENTRY_BYTES, RULE_ENTRY = 4, 3
@@ -36,10 +37,10 @@ def test_memory_that_changes_never_gets_an_unchecked_instruction_in(
     assert status == lib.OK
     status, _, flipper, _ = core.publish(arena, FLIPPER)
     assert status == lib.OK
-    body = b"\x90" * (size - len(LANDING) - 1)
-    buffer = ctypes.create_string_buffer(LANDING + body + b"\xc3", size)
-    # The last two bytes before the return: the longest way from the first byte that is read.
-    place = size - 3
+    accepted = lib.nops(size)
+    buffer = ctypes.create_string_buffer(accepted, size)
+    # Just before the return: the longest way from the first byte that is read.
+    place = size - len(lib.SYSTEM_CALL + lib.RETURN)
     stop = ctypes.c_uint8(0)
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(flipper)
     target = {
@@ -55,7 +56,7 @@ def test_memory_that_changes_never_gets_an_unchecked_instruction_in(
             status, code, address, verdict = _publish(core, arena, buffer, size)
             seen[status] += 1
             if status == lib.OK:
-                assert ctypes.string_at(address, size) == LANDING + body + b"\xc3"
+                assert ctypes.string_at(address, size) == accepted
                 assert core.retire(code) == lib.OK
             elif attacked == "payload's entry":
                 assert verdict.rule == RULE_ENTRY
@@ -83,7 +84,7 @@ def _publish(core: Any, arena: int, buffer: Any, size: int) -> tuple[int, int, i
     """il_publish straight from the buffer that changes, without a copy on our side."""
     entries = (ctypes.c_uint32 * 1)(0)
     image = lib.Image(
-        arch=1,
+        arch=lib.ARCH,
         code_bytes=size,
         entry_count=1,
         code=ctypes.addressof(buffer),
