@@ -31,14 +31,9 @@
     jnz 1b
 2:  cmp byte ptr [rax + 144], 0     /* has_vectors */
     je 4f
-    movq xmm0, qword ptr [rax + 64]
-    movq xmm1, qword ptr [rax + 72]
-    movq xmm2, qword ptr [rax + 80]
-    movq xmm3, qword ptr [rax + 88]
-    movq xmm4, qword ptr [rax + 96]
-    movq xmm5, qword ptr [rax + 104]
-    movq xmm6, qword ptr [rax + 112]
-    movq xmm7, qword ptr [rax + 120]
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    movq xmm\n, qword ptr [rax + 64 + 8 * \n]
+    .endr
 4:  mov rdi, [rax]
     mov rsi, [rax + 8]
     mov rdx, [rax + 16]
@@ -88,14 +83,9 @@
     mov [rsp + 24], rcx
     mov [rsp + 32], r8
     mov [rsp + 40], r9
-    movq qword ptr [rsp + 64], xmm0
-    movq qword ptr [rsp + 72], xmm1
-    movq qword ptr [rsp + 80], xmm2
-    movq qword ptr [rsp + 88], xmm3
-    movq qword ptr [rsp + 96], xmm4
-    movq qword ptr [rsp + 104], xmm5
-    movq qword ptr [rsp + 112], xmm6
-    movq qword ptr [rsp + 120], xmm7
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    movq qword ptr [rsp + 64 + 8 * \n], xmm\n
+    .endr
     lea rax, [rbp + 16]
     mov [rsp + 128], rax
     mov qword ptr [rsp + 136], 0
@@ -121,14 +111,9 @@
     mov [rsp + 24], rcx
     mov [rsp + 32], r8
     mov [rsp + 40], r9
-    movups [rsp + 48], xmm0
-    movups [rsp + 64], xmm1
-    movups [rsp + 80], xmm2
-    movups [rsp + 96], xmm3
-    movups [rsp + 112], xmm4
-    movups [rsp + 128], xmm5
-    movups [rsp + 144], xmm6
-    movups [rsp + 160], xmm7
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    movups [rsp + 48 + 16 * \n], xmm\n
+    .endr
     mov esi, r11d
     mov rdx, [rbp + 8]
     dec rdx
@@ -140,13 +125,8 @@
     mov rcx, [rsp + 24]
     mov r8, [rsp + 32]
     mov r9, [rsp + 40]
-    movups xmm0, [rsp + 48]
-    movups xmm1, [rsp + 64]
-    movups xmm2, [rsp + 80]
-    movups xmm3, [rsp + 96]
-    movups xmm4, [rsp + 112]
-    movups xmm5, [rsp + 128]
-    movups xmm6, [rsp + 144]
-    movups xmm7, [rsp + 160]
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    movups xmm\n, [rsp + 48 + 16 * \n]
+    .endr
     leave
     jmp r11
