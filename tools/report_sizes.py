@@ -1,11 +1,14 @@
 """Reports files, functions and commands above the sizes that style.md aims at.  Fails only when the core is over budget.
 
+The core's budget counts lines of code: blank lines and lines of comment alone are free, so that nobody saves on explanations.
+
 python tools/report_sizes.py
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -32,9 +35,16 @@ def count_lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
+def count_code_lines(path: Path) -> int:
+    """Lines of a C, assembler or .def file that hold more than a comment."""
+    text = path.read_text(encoding="utf-8")
+    without = re.sub(r"/\*.*?\*/", lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL)
+    return sum(1 for line in without.splitlines() if line.strip())
+
+
 def core_lines() -> int:
-    """Hand-written lines of the core."""
-    return sum(count_lines(path) for path in core_files())
+    """Hand-written lines of code of the core, for all architectures and systems together."""
+    return sum(count_code_lines(path) for path in core_files())
 
 
 def long_functions(path: Path) -> list[str]:
@@ -58,7 +68,8 @@ def main() -> int:
         if path.suffix == ".py":
             print("\n".join(long_functions(path)), end="")
     total = core_lines()
-    print(f"core: {total} of {CORE_LINES_MAX} hand-written lines")
+    everything = sum(count_lines(path) for path in core_files())
+    print(f"core: {total} of {CORE_LINES_MAX} lines of code; {everything} with comments and blanks")
     return int(total > CORE_LINES_MAX)
 
 

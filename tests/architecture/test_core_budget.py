@@ -25,6 +25,13 @@ def test_core_is_below_its_line_budget() -> None:
     assert 0 < report_sizes.core_lines() < report_sizes.CORE_LINES_MAX
 
 
+def test_comments_and_blank_lines_are_not_counted(tmp_path: Path) -> None:
+    source = tmp_path / "some.c"
+    source.write_text("/* one\n * two */\n\nint a; /* three */\n/* four */ int b;\n", "utf-8")
+
+    assert report_sizes.count_code_lines(source) == 2
+
+
 def test_core_does_not_include_python() -> None:
     for path in report_sizes.core_files():
         if path.name.startswith("binding") or "binding" in path.parts:
