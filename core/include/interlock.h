@@ -127,7 +127,8 @@ typedef enum il_instruction_class {
     IL_CLASS_FMA = 1 << 9,       /* fused multiply-add, half-precision conversion */
     IL_CLASS_TRAP = 1 << 10,     /* ud1, ud2, int3 */
     IL_CLASS_NOP = 1 << 11,      /* nops, endbr64, pause, prefetch */
-    IL_CLASS_ALL = (1 << 12) - 1
+    IL_CLASS_SIMD = 1 << 12,     /* AArch64: vectors and floating point */
+    IL_CLASS_ALL = (1 << 13) - 1
 } il_instruction_class;
 
 /* An embedder's own rules, as data: handed to the writer when an arena is opened, and frozen with it.  They can only narrow ours: a

@@ -34,6 +34,7 @@ class InstructionClass(enum.Enum):
     FMA = 1 << 9  # fused multiply-add, half-precision conversion
     TRAP = 1 << 10  # trap words
     NOP = 1 << 11  # nops, landing pads, pause, prefetch
+    SIMD = 1 << 12  # AArch64: vectors and floating point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

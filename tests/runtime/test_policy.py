@@ -16,7 +16,7 @@ from interlock import core, limits
 from interlock.artifacts import CodeOffset
 from interlock.core import library
 from interlock.policy import MAXIMA
-from interlock.target import X86_64_LINUX_V2
+from interlock.target import X86_64_LINUX_V2, Arch, System, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,12 +91,15 @@ EXAMPLES = {
     "FMA": "c4e2f198c2c3",
     "TRAP": "0f0b",
     "NOP": "90c3",
+    "SIMD": "2028221ec0035fd6",  # fadd s0, s1, s2; ret
 }
+AARCH64 = Target(arch=Arch.AARCH64, system=System.LINUX, cpu="generic")
 
 
 @pytest.mark.parametrize("refused", interlock.InstructionClass)
 def test_a_refused_class_is_refused(refused: interlock.InstructionClass) -> None:
-    image = _image(EXAMPLES[refused.name])
+    target = AARCH64 if refused.name == "SIMD" else X86_64_LINUX_V2
+    image = _image(EXAMPLES[refused.name], target=target)
 
     assert _rule(image, interlock.Policy()) == 0
     assert _rule(image, interlock.Policy(refused_classes=frozenset({refused}))) == POLICY_RULE

@@ -39,7 +39,7 @@ def assemble(text: str) -> bytes:
         'module asm "' + line.replace("\\", "\\\\").replace('"', "\\22") + '"' for line in lines
     )
     module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\n' + "\n".join(escaped))
-    return _Object(machine.emit_object(module)).section(".text").data
+    return ElfObject(machine.emit_object(module)).section(".text").data
 
 
 def optimized(ir: str, cpu: str, level: int) -> Any:
@@ -61,7 +61,9 @@ def compile_ir(ir: str, *, cpu: str, level: int = 2) -> Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Section:
+class Section:
+    """A section header and its bytes."""
+
     index: int
     name: str
     kind: int
@@ -71,7 +73,7 @@ class _Section:
     align: int
 
 
-class _Object:
+class ElfObject:
     """ELF, as far as relocatable objects of LLVM go."""
 
     def __init__(self, data: bytes) -> None:
@@ -83,7 +85,7 @@ class _Object:
         for index, head in enumerate(heads):
             start = strings + head[0]
             self.sections.append(
-                _Section(
+                Section(
                     index=index,
                     name=data[start : data.index(b"\0", start)].decode(),
                     kind=head[1],
@@ -94,10 +96,10 @@ class _Object:
                 )
             )
 
-    def section(self, name: str) -> _Section:
+    def section(self, name: str) -> Section:
         return next(section for section in self.sections if section.name == name)
 
-    def symbols(self, section: _Section) -> list[tuple[int, int, int]]:
+    def symbols(self, section: Section) -> list[tuple[int, int, int]]:
         """Name offset, section index, value."""
         raw = struct.iter_unpack("<IBBHQQ", section.data)
         return [(name, index, value) for name, _, _, index, value, _ in raw]
@@ -105,9 +107,9 @@ class _Object:
 
 def link(data: bytes) -> Image:
     """One .text, constants behind it in a view of their own, undefined functions as imports."""
-    elf = _Object(data)
+    elf = ElfObject(data)
     text = elf.section(".text")
-    rodata, places = _lay_out(elf)
+    rodata, places = lay_out(elf)
     places[text.index] = 0
     code, constants = bytearray(text.data), bytearray(rodata)
     relocations: list[tuple[int, int, int]] = []
@@ -151,7 +153,8 @@ def link(data: bytes) -> Image:
     )
 
 
-def _lay_out(elf: _Object) -> tuple[bytes, dict[int, int]]:
+def lay_out(elf: ElfObject) -> tuple[bytes, dict[int, int]]:
+    """The constants, and where each section lies as seen from the code."""
     rodata, places = bytearray(), {}
     for section in elf.sections:
         if section.name.startswith(".rodata"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.core.validator import assembly_aarch64
 from tests.core.validator.assembly import compile_ir
 
 if TYPE_CHECKING:
@@ -270,6 +271,33 @@ def test_compiled_code_is_accepted(validator: Validator, name: str, level: int, 
 @pytest.mark.parametrize("cpu", ["x86-64-v2", "x86-64-v3"])
 def test_switches_really_become_tables(validator: Validator, cpu: str):
     image = compile_ir(_switch(60), cpu=cpu)
+
+    verdict = validator.first(replace(image, tables=()))
+
+    assert image.tables
+    assert verdict is not None
+    assert verdict.rule == 21
+
+
+AARCH64_CPUS = ["generic", "apple-m1", "neoverse-n1"]
+
+
+@pytest.mark.parametrize("cpu", AARCH64_CPUS)
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_code_compiled_for_aarch64_is_accepted(
+    validator: Validator, name: str, level: int, cpu: str
+):
+    image = assembly_aarch64.compile_ir(MODULES[name], cpu=cpu, level=level)
+
+    found = validator.every(image)
+
+    assert found == []
+
+
+@pytest.mark.parametrize("cpu", AARCH64_CPUS)
+def test_switches_really_become_tables_on_aarch64(validator: Validator, cpu: str):
+    image = assembly_aarch64.compile_ir(_switch(60), cpu=cpu)
 
     verdict = validator.first(replace(image, tables=()))
 

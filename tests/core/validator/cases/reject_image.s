@@ -26,8 +26,8 @@ ret
 #! count code_bytes 0
 ret
 ---
-# V002 AArch64 has no table yet
-#! arch 2
+# V002 no architecture has this number
+#! arch 3
 ret
 ---
 # V003 an entry inside an instruction
