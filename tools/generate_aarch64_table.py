@@ -55,6 +55,7 @@ UNKNOWN_RULE = 10
 ROOT_SHIFT, NODE_BITS_MAX, NODE = 21, 6, 0x8000
 
 Condition = tuple[int, int]  # mask, value
+_Node = tuple[int, int, tuple[int, ...]]  # shift, width, children
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,12 +159,17 @@ class _Tree:
 
     def __init__(self, lines: list[Line]) -> None:
         self.lines = lines
-        self.nodes: dict[tuple[int, int, tuple[int, ...]], int] = {}
+        self.nodes: dict[_Node, int] = {}
         self.memo: dict[tuple[int, ...], int] = {}
         wanted = range(1 << (32 - ROOT_SHIFT))
         mask = ~((1 << ROOT_SHIFT) - 1) & 0xFFFFFFFF
         everything = list(range(len(lines)))
-        self.root = [self._entry(everything, mask, top << ROOT_SHIFT) for top in wanted]
+        entries = [self._entry(everything, mask, top << ROOT_SHIFT) for top in wanted]
+        self.keys = list(self.nodes)
+        # One step without a condition: what the root decides alone is a node of one child.
+        self.root = [
+            self.keys[entry & ~NODE] if entry & NODE else (0, 0, (entry,)) for entry in entries
+        ]
 
     def _entry(self, candidates: list[int], mask: int, value: int) -> int:
         """The subtree for words of which the bits of mask are known."""
@@ -247,16 +253,20 @@ def render(lines: list[Line]) -> str:
         classes = sum(1 << CLASSES[name] for name in line.classes)
         check = CHECKS.index(line.check)
         out.append(f"    {{0x{_flags(line):x}, {classes}, {line.rule}, {check}}},\n")
-    out.append("};\n\n/* Entries: a row, or 0x8000 | node.  [word >> 21] */\n")
-    out += _array(f"uint16_t il_a64_root[{len(tree.root)}]", tree.root)
-    starts, children = [], []
-    for shift, width, below in tree.nodes:
-        starts.append(f"{{{len(children)}, {shift}, {(1 << width) - 1}}}")
-        children += below
-    out.append("\ntypedef struct il_a64_node {\n    uint16_t first;\n    uint8_t shift, mask;\n")
+    out.append("};\n\ntypedef struct il_a64_node {\n    uint16_t first;\n    uint8_t shift, mask;\n")
     out.append("} il_a64_node;\n\n")
-    out += _array(f"il_a64_node il_a64_nodes[{len(starts)}]", starts, 8)
-    out.append("\n/* [first + (word >> shift & mask)] */\n")
+    children: list[int] = []
+    starts: dict[_Node, str] = {}
+    for node in (*tree.keys, *tree.root):
+        if node not in starts:
+            shift, width, below = node
+            starts[node] = f"{{{len(children)}, {shift}, {(1 << width) - 1}}}"
+            children += below
+    out.append("/* [word >> 21] */\n")
+    out += _array(f"il_a64_node il_a64_root[{len(tree.root)}]", [starts[n] for n in tree.root], 8)
+    out.append("\n/* Below the root. */\n")
+    out += _array(f"il_a64_node il_a64_nodes[{len(tree.keys)}]", [starts[n] for n in tree.keys], 8)
+    out.append("\n/* [first + (word >> shift & mask)]: a row, or 0x8000 | node */\n")
     out += _array(f"uint16_t il_a64_children[{len(children)}]", children)
     out.append("\n#endif\n")
     return "".join(out)

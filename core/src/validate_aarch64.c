@@ -60,11 +60,12 @@ static void bit_set(uint64_t *bits, uint32_t index) { bits[index >> 6] |= UINT64
 static void bit_clear(uint64_t *bits, uint32_t index) { bits[index >> 6] &= ~(UINT64_C(1) << (index & 63)); }
 
 /* ---- Decoding --------------------------------------------------------------------------------------------------------------- */
-/* The generator makes trees, so each step goes down and the loop ends. */
+/* The generator makes trees, so each step goes down and the loop ends; most words need none of it. */
 static inline const il_a64_row *find_row(uint32_t word) {
-    uint32_t entry = il_a64_root[word >> 21];
+    const il_a64_node *node = &il_a64_root[word >> 21];
+    uint32_t entry = il_a64_children[node->first + (word >> node->shift & node->mask)];
     while (entry & 0x8000u) {
-        const il_a64_node *node = &il_a64_nodes[entry & 0x7FFF];
+        node = &il_a64_nodes[entry & 0x7FFF];
         entry = il_a64_children[node->first + (word >> node->shift & node->mask)];
     }
     return &il_a64_rows[entry];
