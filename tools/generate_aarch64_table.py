@@ -26,16 +26,14 @@ CLASSES = {
 WRITES = ("d", "a", "m", "m2", "D", "n", "x30")
 UNPREDICTABLE = ("d=a", "n=d", "n=a", "m=d", "m=a", "m=n")
 LOOK = "LOOK"
-# The validator compares with b_cond (the first branch) and b (the first that ends the flow).
+# The validator compares with adrp (the first with a target), b_cond (the first branch) and b (the first that ends the flow).
 CHECKS = (
     "none",
     "add_imm",
-    "and_imm",
     "writeback",
     "load_lo12",
     "load_lo12_v",
     "adrp",
-    "sub_sp",
     "adr",
     "table_load",
     "table_add",
@@ -49,7 +47,7 @@ CHECKS = (
     "trap",
 )
 # These matter only where a reserved register is written or a relocation applies, which is found without them.
-PASSIVE = ("none", "add_imm", "and_imm", "writeback", "load_lo12", "load_lo12_v")
+PASSIVE = ("none", "add_imm", "writeback", "load_lo12", "load_lo12_v")
 FIELDS = {"d": 0, "n": 5, "a": 10, "m": 16}
 UNKNOWN_RULE = 10
 ROOT_SHIFT, NODE_BITS_MAX, NODE = 21, 6, 0x8000
@@ -253,7 +251,9 @@ def render(lines: list[Line]) -> str:
         classes = sum(1 << CLASSES[name] for name in line.classes)
         check = CHECKS.index(line.check)
         out.append(f"    {{0x{_flags(line):x}, {classes}, {line.rule}, {check}}},\n")
-    out.append("};\n\ntypedef struct il_a64_node {\n    uint16_t first;\n    uint8_t shift, mask;\n")
+    out.append(
+        "};\n\ntypedef struct il_a64_node {\n    uint16_t first;\n    uint8_t shift, mask;\n"
+    )
     out.append("} il_a64_node;\n\n")
     children: list[int] = []
     starts: dict[_Node, str] = {}

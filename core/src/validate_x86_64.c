@@ -1,8 +1,7 @@
 /* validate_x86_64.c - the code validator for x86-64, policy `permitted`.
  *
  * One linear pass: decode from the table, apply the rules that need one instruction, note starts and branch targets in two
- * bitmaps; then compare the bitmaps, the entries and the jump tables.  What the table does not list is refused.  Everything is
- * bounded by the image's limits, nothing recurses, nothing is allocated.
+ * bitmaps.  What the table does not list is refused.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,26 +28,10 @@ typedef struct insn {
     bool has_rex, has_lock, has_notrack, is_vex, is_memory;
 } insn;
 
-typedef struct pass {
-    const il_image *image;
-    il_validate_scratch *scratch;
-    il_report report; /* NULL: stop at the first violation */
-    void *context;
-    il_verdict verdict; /* the latest violation */
-    const il_policy *policy; /* NULL: nothing refused beyond our own */
-    uint32_t violations, import_count, refused_classes;
-    uint32_t next_relocation;
-    bool is_terminated; /* control cannot reach what follows the last instruction */
-    /* The jump-table shape: movsxd load, [base + i*4]; add sum, ..; jmp sum, other instructions between them. */
-    uint32_t shape_offset, shape_load, shape_base, shape_sum, shape_live;
-} pass;
+typedef il_pass pass;
 
 static const il_x86_row trap_row = {IL_X86_W0, 0, IL_CLASS_TRAP, 0, IL_CHECK_TRAP, 0, 0};
 static const il_x86_row nop_row = {IL_X86_W0, 0, IL_CLASS_NOP, 0, IL_CHECK_NONE, 0, 0};
-
-static bool bit_test(const uint64_t *bits, uint32_t index) { return (bits[index >> 6] >> (index & 63)) & 1; }
-static void bit_set(uint64_t *bits, uint32_t index) { bits[index >> 6] |= UINT64_C(1) << (index & 63); }
-static void bit_clear(uint64_t *bits, uint32_t index) { bits[index >> 6] &= ~(UINT64_C(1) << (index & 63)); }
 
 static int32_t load_signed(const uint8_t *at, uint32_t bytes) {
     int32_t value = 0;
@@ -272,24 +255,6 @@ static inline const uint8_t *decode_at(const il_image *image, uint32_t offset, u
     return start;
 }
 
-/* ---- Verdicts --------------------------------------------------------------------------------------------------------------- */
-/* Returns whether to go on. */
-static bool reject(pass *run, uint32_t rule, uint32_t offset, const uint8_t *bytes, uint32_t bytes_count, const char *detail) {
-    il_verdict *verdict = &run->verdict;
-    uint32_t length = 0;
-    memset(verdict, 0, sizeof *verdict);
-    verdict->rule = rule;
-    verdict->offset = offset;
-    verdict->bytes_count = bytes_count < sizeof verdict->bytes ? bytes_count : (uint32_t)sizeof verdict->bytes;
-    if (verdict->bytes_count != 0) memcpy(verdict->bytes, bytes, verdict->bytes_count);
-    while (length + 1 < sizeof verdict->detail && detail[length] != '\0') length++;
-    memcpy(verdict->detail, detail, length);
-    run->violations++;
-    if (run->report == NULL) return false;
-    run->report(run->context, verdict);
-    return true;
-}
-
 /* ---- Rules for one instruction ------------------------------------------------------------------------------------------------ */
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
 static uint32_t check_stack_pointer(const pass *run, const insn *in) {
@@ -350,7 +315,7 @@ static void track_shape(pass *run, const insn *in, uint32_t offset) {
 static bool check_indirect_jump(pass *run, const insn *in, uint32_t offset) {
     if (run->image->jump_table_count == 0 || run->shape_sum != in->rm || offset - run->shape_offset > JUMP_TABLE_SHAPE_BYTES_MAX)
         return false;
-    for (uint32_t inner = run->shape_offset + 1; inner <= offset; inner++) bit_clear(run->scratch->starts, inner);
+    for (uint32_t inner = run->shape_offset + 1; inner <= offset; inner++) il_bit_clear(run->scratch->starts, inner);
     return true;
 }
 
@@ -363,10 +328,10 @@ static bool check_relocation(pass *run, const insn *in, uint32_t offset, const u
     run->next_relocation++;
     *relocated_out = true;
     if (!is_branch || is_second || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 || in->imm != 0)
-        return reject(run, IL_RULE_RELOCATION, offset, bytes, in->length,
+        return il_reject(run, IL_RULE_RELOCATION, offset, bytes, in->length,
                       "a relocation is out of order, or not the empty rel32 field of a call or jmp");
     if (relocation->target >= run->import_count)
-        return reject(run, IL_RULE_RELOCATION_TARGET, offset, bytes, in->length, "the import index is past the table");
+        return il_reject(run, IL_RULE_RELOCATION_TARGET, offset, bytes, in->length, "the import index is past the table");
     return true;
 }
 
@@ -374,17 +339,17 @@ static bool check_branch(pass *run, const insn *in, uint32_t offset, const uint8
     const uint32_t check = in->row->check;
     if (check == IL_CHECK_RM0 || check == IL_CHECK_RM2)
         return in->rm == (check == IL_CHECK_RM2 ? 2 : 0) ||
-               reject(run, IL_RULE_UNKNOWN_INSTRUCTION, offset, bytes, in->length, "a reserved form of a fence or landing pad");
+               il_reject(run, IL_RULE_UNKNOWN_INSTRUCTION, offset, bytes, in->length, "a reserved form of a fence or landing pad");
     if ((check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL) && !is_relocated) {
         const int64_t target = (int64_t)offset + in->length + in->imm;
         if (target < 0 || target >= (int64_t)run->image->code_bytes) {
-            if (!reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in->length, "the target lies outside the image")) return false;
+            if (!il_reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in->length, "the target lies outside the image")) return false;
         } else {
-            bit_set(run->scratch->targets, (uint32_t)target);
+            il_bit_set(run->scratch->targets, (uint32_t)target);
         }
     }
     if (check == IL_CHECK_INDIRECT_JMP && !check_indirect_jump(run, in, offset) &&
-        !reject(run, IL_RULE_INDIRECT_BRANCH, offset, bytes, in->length, "not the end of a jump-table sequence"))
+        !il_reject(run, IL_RULE_INDIRECT_BRANCH, offset, bytes, in->length, "not the end of a jump-table sequence"))
         return false;
     run->shape_load = run->shape_sum = NO_REGISTER;
     run->shape_live = 0;
@@ -399,17 +364,17 @@ static bool check_instruction(pass *run, const insn *in, uint32_t offset, const 
         if (!check_relocation(run, in, offset, bytes, &is_relocated)) return false;
     if (in->rule != 0) {
         run->is_terminated = true; /* nobody knows where a refused instruction leads: no second complaint */
-        return reject(run, in->rule, offset, bytes, in->length, "");
+        return il_reject(run, in->rule, offset, bytes, in->length, "");
     }
     if (classes & run->refused_classes &&
-        !reject(run, IL_RULE_POLICY, offset, bytes, in->length, "the policy refuses this class of instructions"))
+        !il_reject(run, IL_RULE_POLICY, offset, bytes, in->length, "the policy refuses this class of instructions"))
         return false;
     if (in->stack_writes & 1u << RSP) {
         const uint32_t rule = check_stack_pointer(run, in);
-        if (rule != 0 && !reject(run, rule, offset, bytes, in->length, "rsp")) return false;
+        if (rule != 0 && !il_reject(run, rule, offset, bytes, in->length, "rsp")) return false;
     }
     if (in->base == RIP && !is_rip_operand_constant(run, in, offset + in->length) &&
-        !reject(run, IL_RULE_RIP_RELATIVE, offset, bytes, in->length, ""))
+        !il_reject(run, IL_RULE_RIP_RELATIVE, offset, bytes, in->length, ""))
         return false;
     if (in->row->check == IL_CHECK_TABLE_LOAD || (in->writes & run->shape_live)) track_shape(run, in, offset);
     if (in->row->check >= IL_CHECK_JCC && !check_branch(run, in, offset, bytes, is_relocated)) return false;
@@ -419,125 +384,26 @@ static bool check_instruction(pass *run, const insn *in, uint32_t offset, const 
     return true;
 }
 
-/* ---- Rules for the image -------------------------------------------------------------------------------------------------------- */
-static bool check_instructions(pass *run) {
+/* ---- The pass ------------------------------------------------------------------------------------------------------------------- */
+bool il_read_x86_64(il_pass *run) {
     uint8_t tail[DECODE_BYTES];
-    uint32_t last = 0;
     insn in;
+    run->shape_load = run->shape_sum = NO_REGISTER;
     for (uint32_t offset = 0; offset < run->image->code_bytes; offset += in.length) {
         const uint8_t *bytes = decode_at(run->image, offset, tail, &in);
-        last = offset;
-        bit_set(run->scratch->starts, offset);
+        run->last_offset = offset;
+        il_bit_set(run->scratch->starts, offset);
         if (!check_instruction(run, &in, offset, bytes)) return false;
     }
-    if (!run->is_terminated && !reject(run, IL_RULE_FALL_THROUGH, last, NULL, 0, "the last instruction does not end the flow"))
-        return false;
-    for (; run->next_relocation < run->image->relocation_count; run->next_relocation++)
-        if (!reject(run, IL_RULE_RELOCATION, run->image->relocations[run->next_relocation].offset, NULL, 0, "outside the code"))
-            return false;
     return true;
 }
 
-/* Finds who branches to a place that is no start.  Only a bad image is read again. */
-static bool report_branches(pass *run) {
+uint32_t il_branch_x86_64(const il_image *image, uint32_t offset, int64_t *target_out) {
     uint8_t tail[DECODE_BYTES];
     insn in;
-    for (uint32_t offset = 0; offset < run->image->code_bytes; offset += in.length) {
-        const uint8_t *bytes = decode_at(run->image, offset, tail, &in);
-        const uint32_t check = in.rule == 0 ? in.row->check : IL_CHECK_NONE;
-        const int64_t target = (int64_t)offset + in.length + in.imm;
-        if (check != IL_CHECK_JCC && check != IL_CHECK_JMP && check != IL_CHECK_CALL) continue;
-        if (target < 0 || target >= (int64_t)run->image->code_bytes) continue;
-        if (bit_test(run->scratch->starts, (uint32_t)target) || !bit_test(run->scratch->targets, (uint32_t)target)) continue;
-        if (!reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in.length, "the target is inside an instruction or sequence"))
-            return false;
-    }
-    return true;
-}
-
-static bool check_targets(pass *run) {
-    const uint32_t words = (run->image->code_bytes + 63) / 64;
-    uint64_t bad = 0;
-    for (uint32_t word = 0; word < words; word++) bad |= run->scratch->targets[word] & ~run->scratch->starts[word];
-    return bad == 0 || report_branches(run);
-}
-
-static bool check_entries(pass *run) {
-    const il_image *image = run->image;
-    for (uint32_t index = 0; index < image->entry_count; index++) {
-        const uint32_t entry = image->entries[index];
-        const bool is_ascending = index == 0 || image->entries[index - 1] < entry;
-        if (is_ascending && entry < image->code_bytes && bit_test(run->scratch->starts, entry)) continue;
-        if (!reject(run, IL_RULE_ENTRY, entry, NULL, 0, is_ascending ? "" : "the entries are not in ascending order")) return false;
-    }
-    return true;
-}
-
-static bool check_jump_tables(pass *run) {
-    const il_image *image = run->image;
-    uint64_t total_bytes = 0;
-    for (uint32_t index = 0; index < image->jump_table_count; index++) {
-        const il_jump_table *table = &image->jump_tables[index];
-        const uint64_t bytes = (uint64_t)table->count * 4;
-        total_bytes += bytes; /* tables cannot share bytes, which also bounds the time spent here */
-        if (table->count == 0 || table->rodata_offset % 4 != 0 || table->rodata_offset + bytes > image->rodata_bytes ||
-            total_bytes > image->rodata_bytes) {
-            if (!reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset, NULL, 0, "outside the constants, empty or unaligned"))
-                return false;
-            continue;
-        }
-        for (uint32_t entry = 0; entry < table->count; entry++) {
-            const int64_t target = (int64_t)load_signed(image->rodata + table->rodata_offset + entry * 4, 4) + table->base_offset;
-            if (target >= 0 && target < (int64_t)image->code_bytes && bit_test(run->scratch->starts, (uint32_t)target)) continue;
-            if (!reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset + entry * 4, NULL, 0, "an entry names no instruction"))
-                return false;
-        }
-    }
-    return true;
-}
-
-static bool check_sizes(pass *run) {
-    const il_image *image = run->image;
-    if (image->code_bytes == 0 || image->code_bytes > IL_IMAGE_CODE_BYTES_MAX || image->rodata_bytes > IL_IMAGE_RODATA_BYTES_MAX ||
-        image->entry_count == 0 || image->entry_count > IL_IMAGE_ENTRIES_MAX ||
-        image->relocation_count > IL_IMAGE_RELOCATIONS_MAX || image->jump_table_count > IL_IMAGE_TABLES_MAX)
-        return reject(run, IL_RULE_IMAGE_SIZE, 0, NULL, 0, "") && false;
-    return true;
-}
-
-static void validate(pass *run) {
-    if (!check_sizes(run)) return;
-    const uint32_t words = (run->image->code_bytes + 63) / 64;
-    memset(run->scratch->starts, 0, words * sizeof run->scratch->starts[0]);
-    memset(run->scratch->targets, 0, words * sizeof run->scratch->targets[0]);
-    (void)(check_instructions(run) && check_targets(run) && check_entries(run) && check_jump_tables(run));
-}
-
-static pass begin(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch) {
-    pass run = {.image = image, .scratch = scratch, .policy = policy, .import_count = import_count};
-    run.refused_classes = policy == NULL ? 0 : policy->refused_classes;
-    run.shape_load = run.shape_sum = NO_REGISTER;
-    return run;
-}
-
-bool il_validate_x86_64(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
-                        il_verdict *verdict_out) {
-    pass run = begin(image, policy, import_count, scratch);
-    validate(&run);
-    *verdict_out = run.verdict;
-    return run.violations == 0;
-}
-
-static void count_only(void *context, const il_verdict *verdict) {
-    (void)context;
-    (void)verdict;
-}
-
-uint32_t il_validate_x86_64_all(const il_image *image, const il_policy *policy, uint32_t import_count,
-                                il_validate_scratch *scratch, il_report report, void *context) {
-    pass run = begin(image, policy, import_count, scratch);
-    run.report = report == NULL ? count_only : report;
-    run.context = context;
-    validate(&run);
-    return run.violations;
+    (void)decode_at(image, offset, tail, &in);
+    const uint32_t check = in.rule == 0 ? in.row->check : IL_CHECK_NONE;
+    const bool is_branch = check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL;
+    *target_out = is_branch ? (int64_t)offset + in.length + in.imm : -1;
+    return in.length;
 }

@@ -28,9 +28,8 @@ __attribute__((visibility("default"))) void decode_batch(const uint8_t *cases, u
     for (uint32_t index = 0; index < count; index++) {
         uint32_t rule = 0;
         insn in;
-        pass run = begin(&image, NULL, 0, &batch_scratch);
-        run.report = keep_first;
-        run.context = &rule;
+        pass run = {.image = &image, .scratch = &batch_scratch, .report = keep_first, .context = &rule};
+        run.shape_load = run.shape_sum = NO_REGISTER;
         memset(code, 0xCC, sizeof code);
         memcpy(code, cases + (size_t)index * CASE_BYTES, CASE_BYTES);
         const uint8_t *bytes = decode_at(&image, 0, tail, &in);

@@ -179,8 +179,9 @@ def build(
     flags = ["-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden"]
     ours, theirs = out_dir / "decode_batch_x86_64.so", out_dir / "decode_batch_capstone.so"
     includes = [f"-I{core / 'include'}", f"-I{core / 'src'}"]
-    source = core / "tests" / "decode_batch_x86_64.c"
-    subprocess.run([*compiler, *flags, *includes, source, "-o", ours], check=True)
+    sources = [core / "tests" / "decode_batch_x86_64.c", core / "src" / "validate.c"]
+    sources.append(core / "src" / "validate_aarch64.c")
+    subprocess.run([*compiler, *flags, *includes, *sources, "-o", ours], check=True)
     source = core / "tests" / "decode_batch_capstone.c"
     headers = f"-I{python_package / 'include'}"
     link = [library, f"-Wl,-rpath,{library.parent}"]
