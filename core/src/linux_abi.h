@@ -8,8 +8,11 @@
 
 enum {
     IL_SYS_IO_URING_SETUP = 425,   /* the same on all architectures; older ones are in linux_arch.h */
+    IL_SYS_IO_URING_ENTER = 426,
+    IL_SYS_IO_URING_REGISTER = 427,
     IL_SYS_CLOSE_RANGE = 436,      /* Linux 5.9 */
     IL_SYS_PIDFD_GETFD = 438,
+    IL_SYS_PROCESS_MADVISE = 440,
     IL_SYS_MSEAL = 462,            /* Linux 6.10 */
     IL_MFD_CLOEXEC = 1,
     IL_MFD_ALLOW_SEALING = 2,

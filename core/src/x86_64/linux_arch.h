@@ -18,7 +18,7 @@ enum {
 
 #define IL_AUDIT_ARCH AUDIT_ARCH_X86_64
 /* Refused by il_harden, besides what every architecture has. */
-#define IL_REFUSED_OF_ARCH SYS_modify_ldt, SYS_uselib
+#define IL_REFUSED_OF_ARCH IL_REFUSED(SYS_modify_ldt) IL_REFUSED(SYS_uselib) IL_REFUSED(SYS_iopl) IL_REFUSED(SYS_ioperm)
 
 static inline uint64_t il_context_pc(const ucontext_t *context) { return (uint64_t)context->uc_mcontext.gregs[REG_RIP]; }
 

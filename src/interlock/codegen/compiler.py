@@ -97,11 +97,12 @@ class Compiler:
             return
         with contextlib.suppress(OSError):
             process.kill()
-        process.wait()
+        # A host that changed its user may not kill it: then it ends with its standard input.
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+        process.wait()
 
     def __del__(self) -> None:
         """An engine that was not closed leaves no process behind."""
@@ -126,7 +127,12 @@ def _start(target: Target) -> subprocess.Popen[bytes]:
             process_group=0,  # Ctrl-C is for the host
         )
     except OSError as error:
-        message = f"the compiler process does not start: {error}"
+        # EPERM is what the filter of `harden_process` says to execve.
+        is_hardened = isinstance(error, PermissionError)
+        hint = (
+            " (a hardened process starts no programs: make engines before)" if is_hardened else ""
+        )
+        message = f"the compiler process does not start: {error}{hint}"
         raise CompileError(message) from None
 
 

@@ -17,15 +17,20 @@ _USED_LATER = (
 def harden_process() -> None:
     """From now on, and for good, this process gets no new executable memory and reaches into no other process.
 
-    Sets `PR_SET_MDWE` (Linux 6.3), a seccomp filter for all threads, and drops `CAP_SYS_PTRACE` for the calling thread and
-    those it starts.  The region is opened first; published code runs on, and engines that are open publish more.
+    Sets `PR_SET_MDWE` (Linux 6.3) and a seccomp filter, takes `CAP_SYS_PTRACE` from all threads, and makes the process
+    non-dumpable.  The region is opened first; published code runs on, and engines that are open publish more.
 
-    What stops working, with EPERM: loading shared libraries (so import extension modules before), starting dynamically
-    linked programs, `mmap` and `mprotect` with `PROT_EXEC` (other JITs), `ptrace`, `process_vm_readv` and `process_vm_writev`,
-    `pidfd_getfd`, `memfd_create`, `userfaultfd`, io_uring, 32-bit system calls.  An `Engine` starts its compiler process
-    when it is made: make it before.  Raises `CodeMemoryError` where the kernel refuses.  Idempotent.
+    What stops working, with EPERM: loading shared libraries (so import extension modules before), starting programs,
+    `mmap` and `mprotect` with `PROT_EXEC` (other JITs), debuggers, `memfd_create`, io_uring.  docs/reference/harden.md has
+    the whole list.  An `Engine` starts its compiler process when it is made: make it before.  Raises `CodeMemoryError`
+    where the kernel refuses.  Idempotent.
     """
-    for name in _USED_LATER:
-        importlib.import_module(f"interlock.{name}")
+    _load_used_later()
     core.open_region()
     core.harden()
+
+
+def _load_used_later() -> None:
+    for name in _USED_LATER:
+        importlib.import_module(f"interlock.{name}")
+    importlib.import_module("encodings.idna")  # of every host name; it has an extension module
