@@ -1,11 +1,14 @@
-"""Build hook: compiles the core with zig's C compiler (or `CC`) and puts it into the wheel."""
+"""Build hook: compiles the core with zig's C compiler (or `CC`) and puts it into the wheel.
+
+The wheel is for this machine, or for the `target` of the hook's configuration (tools/build_wheels.py): a name of core/build.py.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +17,37 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 if TYPE_CHECKING:
     from types import ModuleType
 
-# The library is linked against glibc 2.17 symbols (core/build.py), which is what manylinux2014 promises.
-_WHEEL_TAG = "py3-none-manylinux_2_17_x86_64"
-
 
 class CoreBuildHook(BuildHookInterface[Any]):
     """Runs before the wheel's files are collected, for plain and for editable installs."""
 
     PLUGIN_NAME = "custom"
+    _work: tempfile.TemporaryDirectory[str] | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build libinterlock, the writer program and the binding; tag the wheel for the platform."""
-        del version  # "standard" or "editable": both read the same place
-        if sys.platform != "linux" or platform.machine() != "x86_64":
-            message = f"interlock 0.1 runs on x86-64 Linux only, not on {sys.platform} {platform.machine()}"
-            raise RuntimeError(message)
+        """Build the core's files for the target; tag the wheel for its platform."""
         root = Path(self.root)
-        out_dir = root / "src" / "interlock" / "core" / "_native"
-        out_dir.mkdir(parents=True, exist_ok=True)
-        _load(root / "core" / "build.py").build(out_dir, cc=os.environ.get("CC"))
+        core = _load(root / "core" / "build.py")
+        target = self.config.get("target") or core.native_target()
+        if version == "editable":
+            out_dir = root / "src" / "interlock" / "core" / "_native"
+        else:
+            self._work = tempfile.TemporaryDirectory(prefix="interlock-")
+            out_dir = Path(self._work.name)
+        made = core.build(out_dir, target=target, cc=os.environ.get("CC"))
+        if version != "editable":
+            build_data["force_include"] |= {
+                str(path): f"interlock/core/_native/{path.name}" for path in made
+            }
         build_data["pure_python"] = False
         build_data["infer_tag"] = False
-        build_data["tag"] = _WHEEL_TAG
+        build_data["tag"] = f"py3-none-{core.TARGETS[target].wheel_platform}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove what the wheel was made of."""
+        del version, build_data, artifact_path
+        if self._work is not None:
+            self._work.cleanup()
 
 
 def _load(path: Path) -> ModuleType:

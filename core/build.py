@@ -44,6 +44,7 @@ class Target:
     system: str
     zig_library: str
     zig_program: str
+    wheel_platform: str
     flags: tuple[str, ...]
     programs: tuple[Program, ...]
 
@@ -95,7 +96,7 @@ _MACOS_PROGRAMS: Final = (
     ),
     Program(
         name="_binding.abi3.so",
-        sources=("binding/*.c",),
+        sources=("binding/*.c", "src/memory_functions_macos.c"),
         flags=(
             *(*_SHARED, "-Wl,-install_name,@rpath/_binding.abi3.so"),
             *("-Wl,-rpath,@loader_path", "-Wl,-undefined,dynamic_lookup"),
@@ -114,7 +115,8 @@ TARGETS: Final = {
         # The oldest glibc that manylinux2014 promises; the writer is a static program.
         zig_library=f"{arch}-linux-gnu.2.17",
         zig_program=f"{arch}-linux-musl",
-        flags=("-D_GNU_SOURCE", "-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,-z,now"),
+        wheel_platform=f"manylinux_2_17_{arch}",
+        flags=("-D_GNU_SOURCE", "-fno-plt", "-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,-z,now"),
         programs=_LINUX_PROGRAMS,
     )
     for arch in ("x86_64", "aarch64")
@@ -125,12 +127,13 @@ TARGETS: Final = {
         # The callback API is there since 11.4; a wheel's tag can only say 11 or 12.
         zig_library=f"{arch}-macos.{MACOS_MINIMUM}",
         zig_program=f"{arch}-macos.{MACOS_MINIMUM}",
+        wheel_platform=f"macosx_{MACOS_MINIMUM.replace('.', '_')}_{in_wheels}",
         flags=(*_MACOS_FLAGS, *of_arch),
         programs=_MACOS_PROGRAMS,
     )
-    for arch, of_arch in (
-        ("x86_64", ()),
-        ("aarch64", ("-mllvm", "-aarch64-macho-enable-nonlazybind")),
+    for arch, in_wheels, of_arch in (
+        ("x86_64", "x86_64", ()),
+        ("aarch64", "arm64", ("-mllvm", "-aarch64-macho-enable-nonlazybind")),
     )
 }
 
@@ -140,9 +143,9 @@ COMMON_FLAGS: Final = (
     "-g0",
     "-s",
     "-fno-strict-aliasing",
-    # What costs a call time: comparing its pointers with NULL in vector registers, and jumps through the linkage table.
+    # What costs a call time: comparing its pointers with NULL in vector registers; and jumps through the linkage table (-fno-plt
+    # of each system).
     "-fno-tree-slp-vectorize",
-    "-fno-plt",
     "-fstack-protector-strong",
     "-Wall",
     "-Wextra",

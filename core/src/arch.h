@@ -7,6 +7,8 @@
 #include "arch_abi.h" /* of the target's folder: il_code_unit and constants */
 #include "interlock.h"
 
+#pragma GCC visibility push(hidden) /* called directly */
+
 enum { IL_STUB_BYTES = 16 };
 
 /* Writes an import's stub; the address it jumps to lies at the stub's own offset of the rodata view. */
@@ -25,4 +27,5 @@ void il_cache_drop(const uint8_t *start, uint64_t bytes);
  * from pc on are readable, at least one. */
 uint32_t il_trap_kind_at(const uint8_t *pc, uint64_t bytes);
 
+#pragma GCC visibility pop
 #endif

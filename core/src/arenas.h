@@ -9,6 +9,8 @@
 
 #include "slots.h"
 
+#pragma GCC visibility push(hidden) /* called directly */
+
 enum { IL_NO_SLOT = 0x7fffffff };
 
 typedef enum il_slot_state { IL_SLOT_FREE = 0, IL_SLOT_LIVE = 1, IL_SLOT_QUARANTINED = 2 } il_slot_state;
@@ -57,4 +59,5 @@ il_status il_ledger_take(il_ledger *ledger, il_arena arena, uint32_t bytes, bool
 void il_ledger_quarantine(il_ledger *ledger, uint32_t slot); /* from live */
 void il_ledger_reclaim(il_ledger *ledger);                   /* frees the whole quarantine */
 
+#pragma GCC visibility pop
 #endif

@@ -23,13 +23,13 @@ _Static_assert(IL_RODATA_DELTA == IL_CODE_VIEW_BYTES, "the rodata view follows t
 static _Alignas(8) uint8_t payload[IL_PAYLOAD_BYTES_MAX];
 
 /* Whole pages at an address that is part of the code, so that no pointer to it can be replaced. */
-static _Alignas(PAGE_BYTES_MAX) struct {
-    il_writer_state state;
+static struct {
+    _Alignas(PAGE_BYTES_MAX) il_writer_state state; /* the struct's size is a multiple of it too */
     il_reply reply;
     _Alignas(8) uint8_t message[IL_MESSAGE_BYTES_MAX];
 } writer;
 
-/* The thread can write the region and not run it: no system call, nothing but ours, memcpy and memset in here (T9).  Whoever has
+/* The thread can write the region and not run it: no system call and no code but the core's own in here (T9, C4, C5).  Whoever has
  * this called with a context of his own controls all that it points to, so it is copied before it is looked at (C6), nothing is
  * written through it, and the reply stays where only the writer writes. */
 static int write_code(void *context) {
@@ -109,3 +109,6 @@ void il_views_synchronise(void) {}
 void il_cache_clean(const uint8_t *start, uint64_t bytes) { (void)start, (void)bytes; }
 
 void il_cache_drop(const uint8_t *start, uint64_t bytes) { sys_icache_invalidate((void *)(uintptr_t)start, bytes); }
+
+/* The Hardened Runtime belongs to the signature of the application. */
+il_status il_harden(void) { return il_fail(IL_UNSUPPORTED, "on macOS the application's signature turns the Hardened Runtime on", 0); }

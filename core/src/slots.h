@@ -7,6 +7,8 @@
 
 #include "interlock.h"
 
+#pragma GCC visibility push(hidden) /* called directly */
+
 enum { IL_GRAINS = IL_CODE_VIEW_BYTES / IL_SLOT_GRAIN_BYTES, IL_SLOTS_WORDS = IL_GRAINS / 64 };
 
 /* All zero is the empty state. */
@@ -21,4 +23,5 @@ bool il_slots_take(il_slots *slots, uint32_t grains, uint32_t *first_out);
 /* Frees what il_slots_take took. */
 void il_slots_give(il_slots *slots, uint32_t first, uint32_t grains);
 
+#pragma GCC visibility pop
 #endif

@@ -8,6 +8,8 @@
 
 #include "interlock.h"
 
+#pragma GCC visibility push(hidden) /* called directly */
+
 enum { IL_SCRATCH_WORDS = IL_IMAGE_CODE_BYTES_MAX / 64 };
 
 /* One bit for each code byte.  1 MiB: belongs in static memory.  Need not be cleared by the caller. */
@@ -64,4 +66,5 @@ static inline bool il_bit_test(const uint64_t *bits, uint32_t index) { return (b
 static inline void il_bit_set(uint64_t *bits, uint32_t index) { bits[index >> 6] |= UINT64_C(1) << (index & 63); }
 static inline void il_bit_clear(uint64_t *bits, uint32_t index) { bits[index >> 6] &= ~(UINT64_C(1) << (index & 63)); }
 
+#pragma GCC visibility pop
 #endif

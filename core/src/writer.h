@@ -9,6 +9,8 @@
 #include "protocol.h"
 #include "validate.h"
 
+#pragma GCC visibility push(hidden) /* called directly */
+
 typedef struct il_writer_state {
     uint8_t *code;             /* writable views, IL_CODE_VIEW_BYTES each */
     uint8_t *rodata;
@@ -27,4 +29,5 @@ uint64_t il_request_bytes(const il_request *request);
 /* message: il_request_bytes of a private copy, 8-byte aligned; it is changed (relocated).  Every reply is complete. */
 void il_writer_handle(il_writer_state *state, uint8_t *message, il_reply *reply_out);
 
+#pragma GCC visibility pop
 #endif
