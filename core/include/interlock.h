@@ -258,8 +258,16 @@ IL_API il_status il_traps_install(void);
 /* Interrupts the calling thread's guest code after the given time (nanoseconds; 0 cancels): kind IL_TRAP_INTERRUPTED.  The
  * signal repeats until cancelled, so that no race can lose it. */
 IL_API il_status il_deadline_set(uint64_t nanoseconds);
-/* Whether this thread's deadline has passed: for host functions that wait. */
+/* Whether this thread's deadline has passed, or the call it is in was interrupted: for host functions that wait. */
 IL_API bool il_is_interrupted(void);
+
+enum { IL_VMCTX_INTERRUPT = 16 }; /* offset in a vmctx of the 4 bytes that il_interrupt sets */
+
+/* Ends the calls in progress of instances, on all threads, as IL_TRAP_INTERRUPTED: their funcrefs are closed before.  contexts: their
+ * vmctx; the word at IL_VMCTX_INTERRUPT of each is set for good.  IL_OK: threads in guest code have left it, those in a gate or a
+ * host function will at its end.  A call which another instance's made from a host function goes on to its end, and so does what
+ * it returns into.  IL_SYSTEM: a thread blocks IL_TIMER_SIGNAL.  Waits for the threads; not for signal handlers. */
+IL_API il_status il_interrupt(void *const *contexts, uint32_t count);
 
 /* Addresses of the gates that lowered code may import, by name: "host_call" "compile" "memory_grow" "memory_fill" "memory_copy"
  * "memory_init" "data_drop" "table_init" "table_copy" "elem_drop" "table_fill" "table_grow".  0 when unknown.

@@ -59,7 +59,7 @@ HOT il_status call(il_thread *self, il_exec *exec, const il_funcref *callee, il_
     here.registers = (uint64_t)(uintptr_t)regs;
     here.previous = self->current;
     here.exec = exec;
-    here.is_in_host = IL_IN_GATE;
+    here.is_in_host = IL_ENTERING; /* il_interrupt tries again until this thread is in the guest */
     here.stack_limit = stack_limit_of(self, exec, (uint64_t)(uintptr_t)&here);
     __atomic_store_n(&self->current, &here, __ATOMIC_RELAXED);
     if (il_has_barrier) __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -69,6 +69,7 @@ HOT il_status call(il_thread *self, il_exec *exec, const il_funcref *callee, il_
     const uint64_t vmctx = (uint64_t)(uintptr_t)__atomic_load_n(&callee->vmctx, __ATOMIC_RELAXED);
     if (!is_ready(&here, regs, address, vmctx)) return refuse(self, &here, regs, address, vmctx, trap_out);
     if (!exec->is_native) regs->integer[0] = vmctx;
+    here.vmctx = vmctx;
     exec->stack_limit = here.stack_limit;
     here.is_in_host = IL_IN_GUEST;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -98,12 +99,16 @@ void il_end(il_trap_kind kind, uint64_t pc) {
     il_leave(here->exit_sp);
 }
 
+void il_pause(uint64_t pc) {
+    if (il_is_to_leave(il_current())) il_end(IL_TRAP_INTERRUPTED, pc);
+}
+
 void il_resume(uint64_t pc) {
     il_activation *here = il_current();
     here->exec->stack_limit = here->stack_limit; /* another thread, or a call below, may have set its own */
     here->is_in_host = IL_IN_GUEST;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (il_self->wants != 0) il_end(IL_TRAP_INTERRUPTED, pc);
+    il_pause(pc);
 }
 
 /* The C halves of the two gates that present registers.  pc: in the guest's function that called. */

@@ -12,15 +12,25 @@ typedef struct il_activation {
     struct il_activation *previous;
     il_exec *exec;
     uint64_t stack_limit;
+    uint64_t vmctx;
     uint64_t trap_pc;
     uint32_t trap_kind;
     uint32_t is_in_host;           /* il_place; unless 0, a fault is not the guest's */
 } il_activation;
 
-typedef enum il_place { IL_IN_GUEST = 0, IL_IN_GATE = 1, IL_IN_HOST_FUNCTION = 2 } il_place;
+typedef enum il_place { IL_IN_GUEST = 0, IL_IN_GATE = 1, IL_IN_HOST_FUNCTION = 2, IL_ENTERING = 3 } il_place;
 
 /* The innermost activation of this thread, which has a record. */
 static inline il_activation *il_current(void) { return il_self->current; }
+
+/* Not 0: the instance was interrupted. */
+static inline uint32_t *il_interrupt_word(uint64_t vmctx) { return (uint32_t *)(uintptr_t)(vmctx + IL_VMCTX_INTERRUPT); }
+
+/* Whether this activation, the innermost of its thread, is to leave at the next occasion. */
+static inline bool il_is_to_leave(const il_activation *here) {
+    return __atomic_load_n(&il_self->wants, __ATOMIC_RELAXED) != 0 ||
+           (!here->exec->is_native && __atomic_load_n(il_interrupt_word(here->vmctx), __ATOMIC_SEQ_CST) != 0);
+}
 
 /* calls.S.  Returns false, or true after a trap. */
 bool il_enter(il_activation *activation, uint64_t address, const il_registers *regs);
@@ -32,7 +42,8 @@ extern const char il_gate_host_call[], il_gate_compile[];
 
 /* Ends the innermost activation: for gates, which run in it. */
 _Noreturn void il_end(il_trap_kind kind, uint64_t pc);
-/* Before a gate returns into guest code. */
+/* Within a gate that takes long, and before one returns into guest code. */
+void il_pause(uint64_t pc);
 void il_resume(uint64_t pc);
 
 /* Whether the address lies in, or within 4 GiB of, the reservation of a linear memory (memory.c). */

@@ -56,12 +56,14 @@ il_status il_memory_close(il_memory *memory) {
     return IL_OK;
 }
 
+/* Two threads may grow it at once: each counts its own pages, which both have made accessible. */
 int64_t il_memory_grow(il_memory *memory, uint64_t delta_pages) {
-    const uint64_t length = memory->length_bytes;
-    if (delta_pages > (memory->maximum_bytes - length) / PAGE_BYTES) return -1;
-    const uint64_t delta_bytes = delta_pages * PAGE_BYTES;
-    if (delta_bytes != 0 && mprotect(memory->base + length, delta_bytes, PROT_READ | PROT_WRITE) != 0) return -1;
-    memory->length_bytes = length + delta_bytes;
+    uint64_t length = __atomic_load_n(&memory->length_bytes, __ATOMIC_SEQ_CST);
+    do {
+        if (delta_pages > (memory->maximum_bytes - length) / PAGE_BYTES) return -1;
+        if (delta_pages != 0 && mprotect(memory->base + length, delta_pages * PAGE_BYTES, PROT_READ | PROT_WRITE) != 0) return -1;
+    } while (!__atomic_compare_exchange_n(&memory->length_bytes, &length, length + delta_pages * PAGE_BYTES, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
     return (int64_t)(length / PAGE_BYTES);
 }
 

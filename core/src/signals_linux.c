@@ -15,8 +15,6 @@ static _Thread_local bool has_timer __attribute__((tls_model("initial-exec")));
 static _Thread_local int timer_id __attribute__((tls_model("initial-exec")));
 static const char timer_mark; /* its address tells our timers from others */
 
-int32_t il_thread_system_id(void) { return (int32_t)syscall(SYS_gettid); }
-
 uint64_t il_stack_low(void) {
     pthread_attr_t attributes;
     void *low = NULL;
@@ -27,7 +25,7 @@ uint64_t il_stack_low(void) {
     /* An unlimited main stack is still one that other mappings bound: believe in 8 MiB of it. */
     const uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0), most = UINT64_C(8) << 20;
     struct rlimit limit;
-    if (getpid() == il_thread_system_id() && getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+    if (getpid() == (pid_t)syscall(SYS_gettid) && getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
         return here > most ? here - most : here;
     return is_known ? (uint64_t)(uintptr_t)low : 0;
 }
@@ -47,7 +45,7 @@ il_status il_timer_start(uint64_t nanoseconds) {
     enum { SECOND = 1000000000 };
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = IL_TIMER_SIGNAL};
     event.sigev_value.sival_ptr = (void *)(uintptr_t)&timer_mark;
-    event._sigev_un._tid = il_thread_system_id();
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0) return il_fail(IL_SYSTEM, "timer_create", errno);
     has_timer = true;
     const struct itimerspec times = {

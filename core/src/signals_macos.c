@@ -26,9 +26,6 @@ uint64_t il_stack_low(void) {
     return (uint64_t)(uintptr_t)pthread_get_stackaddr_np(self) - pthread_get_stacksize_np(self);
 }
 
-/* A Mach port; pthread_from_mach_thread_np leads back. */
-int32_t il_thread_system_id(void) { return (int32_t)pthread_mach_thread_np(pthread_self()); }
-
 /* There is none on macOS. */
 bool il_barrier_prepare(void) { return false; }
 

@@ -6,17 +6,20 @@
  */
 #include "threads.h"
 
-#include <pthread.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "calls.h"
+#include "signals.h"
 
 _Thread_local il_thread *il_self __attribute__((tls_model("initial-exec")));
 bool il_has_barrier;
 
-/* Not allocated: pages of threads that never come are never touched. */
+/* Not allocated: pages of threads that never come are never touched.  Taken and given back with the lock held, which therefore
+ * also keeps the thread of a taken record alive. */
 static il_thread threads[IL_THREADS_MAX];
 static uint32_t thread_count; /* records from here on were never taken */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t ending;
 static bool is_open;
 
@@ -26,7 +29,26 @@ static void unregister(void *record) {
     (void)il_deadline_set(0);
     il_self = NULL;
     __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
-    __atomic_store_n(&self->is_taken, false, __ATOMIC_RELEASE);
+    (void)pthread_mutex_lock(&lock);
+    self->is_taken = false;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+il_thread *il_thread_register(void) {
+    if (il_threads_open() != IL_OK) return NULL;
+    (void)pthread_mutex_lock(&lock);
+    uint32_t i = 0;
+    while (i < thread_count && threads[i].is_taken) i++;
+    if (i < IL_THREADS_MAX && pthread_setspecific(ending, &threads[i]) == 0) {
+        threads[i].wants = 0;
+        threads[i].stack_limit = il_stack_low() + IL_STACK_ROOM_BYTES;
+        threads[i].handle = pthread_self();
+        threads[i].is_taken = true;
+        if (i == thread_count) __atomic_store_n(&thread_count, i + 1, __ATOMIC_SEQ_CST);
+        il_self = &threads[i];
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return il_self;
 }
 
 static bool is_any_inside(void) {
@@ -43,14 +65,45 @@ bool il_is_running(void) {
     return is_any_inside();
 }
 
+/* Signals those that are inside, and again those that could not act upon it: whether all have. */
+static bool nudge(bool is_first) {
+    bool is_done = true;
+    for (uint32_t i = 0; i < thread_count; i++) {
+        il_thread *each = &threads[i];
+        if (!each->is_taken || each == il_self || __atomic_load_n(&each->current, __ATOMIC_SEQ_CST) == NULL) continue;
+        if (is_first) __atomic_store_n(&each->is_nudged, true, __ATOMIC_SEQ_CST);
+        if (!__atomic_load_n(&each->is_nudged, __ATOMIC_SEQ_CST)) continue;
+        is_done = false;
+        (void)pthread_kill(each->handle, IL_TIMER_SIGNAL);
+    }
+    return is_done;
+}
+
+il_status il_interrupt(void *const *contexts, uint32_t count) {
+    enum { TRIES = 5000 };
+    static const struct timespec pause = {.tv_nsec = 200000};
+    for (uint32_t i = 0; i < count; i++) __atomic_store_n(il_interrupt_word((uint64_t)(uintptr_t)contexts[i]), 1, __ATOMIC_SEQ_CST);
+    (void)pthread_mutex_lock(&lock);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* A thread that is entering now has been announced before, or finds the instance closed.  Without the barrier: it has its own. */
+    if (il_has_barrier) (void)il_barrier();
+    bool is_done = nudge(true);
+    for (uint32_t tries = 0; !is_done && tries < TRIES; tries++) {
+        (void)nanosleep(&pause, NULL);
+        is_done = nudge(false);
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return is_done ? IL_OK : il_fail(IL_SYSTEM, "a thread takes no signal", 0);
+}
+
 /* Of the threads that the child's memory tells of, only the one that forked is there. */
 static void forget_others(void) {
+    (void)pthread_mutex_init(&lock, NULL); /* one of them may have held it */
     for (uint32_t i = 0; i < thread_count; i++) {
         if (&threads[i] == il_self) continue;
         threads[i].current = NULL;
         threads[i].is_taken = false;
     }
-    if (il_self != NULL) il_self->system_id = il_thread_system_id();
     il_has_barrier = il_barrier_prepare();
     il_deadline_renew();
 }
@@ -65,19 +118,4 @@ il_status il_threads_open(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, open_once);
     return is_open ? IL_OK : il_fail(IL_NO_MEMORY, "pthread_key_create, pthread_atfork", 0);
-}
-
-il_thread *il_thread_register(void) {
-    for (uint32_t i = 0; il_threads_open() == IL_OK && il_self == NULL && i < IL_THREADS_MAX; i++) {
-        bool is_taken = false;
-        if (!__atomic_compare_exchange_n(&threads[i].is_taken, &is_taken, true, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) continue;
-        uint32_t count = __atomic_load_n(&thread_count, __ATOMIC_SEQ_CST);
-        while (count <= i && !__atomic_compare_exchange_n(&thread_count, &count, i + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
-        threads[i].wants = 0;
-        threads[i].stack_limit = il_stack_low() + IL_STACK_ROOM_BYTES;
-        __atomic_store_n(&threads[i].system_id, il_thread_system_id(), __ATOMIC_SEQ_CST);
-        (void)pthread_setspecific(ending, &threads[i]); /* if it fails, the record stays taken: one fewer */
-        il_self = &threads[i];
-    }
-    return il_self;
 }

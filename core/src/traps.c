@@ -86,16 +86,27 @@ static void on_fault(int number, siginfo_t *info, void *context) {
 
 static void want(uint32_t what) { (void)__atomic_fetch_or(&il_self->wants, what, __ATOMIC_RELAXED); }
 
-static void on_deadline(int number, siginfo_t *info, void *context) {
+/* Of il_interrupt: whether this thread is leaving, or will see at its next gate whether it has to. */
+static bool is_acknowledged(void *context, uint64_t pc) {
+    const il_activation *here = il_self->current;
+    if (here == NULL || here->is_in_host == IL_IN_GATE || here->is_in_host == IL_IN_HOST_FUNCTION) return true;
+    if (here->is_in_host == IL_ENTERING) return false;
+    if (!il_is_to_leave(here)) return true;
+    return il_is_code_addr(pc) && leave_guest(context, IL_TRAP_INTERRUPTED, pc);
+}
+
+static void on_urgent(int number, siginfo_t *info, void *context) {
     const int error_number = errno;
     const uint64_t pc = il_signal_pc(context);
-    if (!il_timer_has_fired(info)) {
+    const bool is_nudged = il_self != NULL && __atomic_load_n(&il_self->is_nudged, __ATOMIC_SEQ_CST);
+    if (il_timer_has_fired(info)) {
+        if (has_deadline) want(IL_WANT_DEADLINE);
+        /* Anywhere else a gate will see it, or the next signal will come. */
+        if (has_deadline && il_is_code_addr(pc)) (void)leave_guest(context, IL_TRAP_INTERRUPTED, pc);
+    } else if (!is_nudged) {
         pass_on(number, info, context);
-    } else if (has_deadline) {
-        want(IL_WANT_DEADLINE);
-        /* Anywhere else a gate will see the flag, or the next signal will come. */
-        if (il_is_code_addr(pc)) (void)leave_guest(context, IL_TRAP_INTERRUPTED, pc);
     }
+    if (is_nudged && is_acknowledged(context, pc)) __atomic_store_n(&il_self->is_nudged, false, __ATOMIC_SEQ_CST);
     errno = error_number;
 }
 
@@ -120,7 +131,7 @@ static bool is_without_handler(const struct sigaction *action) {
 static bool install(int index) {
     chain *link = &chains[index];
     struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART}, found;
-    ours.sa_sigaction = numbers[index] == IL_TIMER_SIGNAL ? on_deadline : numbers[index] == USER_SIGNAL ? on_user : on_fault;
+    ours.sa_sigaction = numbers[index] == IL_TIMER_SIGNAL ? on_urgent : numbers[index] == USER_SIGNAL ? on_user : on_fault;
     if (sigaction(numbers[index], NULL, &found) != 0) return false;
     if ((found.sa_flags & SA_SIGINFO) && found.sa_sigaction == ours.sa_sigaction) return true;
     if (numbers[index] == USER_SIGNAL && is_without_handler(&found)) return true; /* it ends the process, or nothing */
@@ -159,7 +170,11 @@ il_status il_deadline_set(uint64_t nanoseconds) {
     return status;
 }
 
-bool il_is_interrupted(void) { return il_self != NULL && (__atomic_load_n(&il_self->wants, __ATOMIC_RELAXED) & IL_WANT_DEADLINE); }
+bool il_is_interrupted(void) {
+    if (il_self == NULL) return false;
+    if (__atomic_load_n(&il_self->wants, __ATOMIC_RELAXED) & IL_WANT_DEADLINE) return true;
+    return il_self->current != NULL && il_is_to_leave(il_self->current);
+}
 
 void il_deadline_renew(void) {
     if (!has_deadline) return;

@@ -13,7 +13,7 @@ TABLE_BYTES: Final = 32  # il_table
 GLOBAL_BYTES: Final = 8
 FUNCREF_BYTES: Final = 24  # il_funcref
 SEGMENT_BYTES: Final = 16  # il_segment
-_HEADER_BYTES: Final = 16  # il_exec *, instance
+_HEADER_BYTES: Final = 24  # il_exec *, instance, interrupt word
 
 
 class InstanceLayout:

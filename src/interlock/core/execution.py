@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from interlock.core.library import BINDING, CORE_HELD, Exec, check
+from interlock.core.library import BINDING, CORE, CORE_HELD, Exec, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +75,14 @@ def set_deadline(seconds: float | None) -> None:
 
 
 def is_interrupted() -> bool:
-    """Whether this thread's deadline has passed."""
+    """Whether this thread's deadline has passed, or the call it is in was interrupted."""
     return bool(CORE_HELD.il_is_interrupted())
+
+
+def interrupt(vmctx_addresses: Sequence[int]) -> None:
+    """End the calls in progress of instances whose functions are closed; returns when their threads have left guest code."""
+    contexts = (ctypes.c_uint64 * len(vmctx_addresses))(*vmctx_addresses)
+    check(CORE.il_interrupt(ctypes.byref(contexts), len(vmctx_addresses)), "interrupt")
 
 
 def make_function(

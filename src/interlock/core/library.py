@@ -135,6 +135,7 @@ _PROTOTYPES: Final = {
     "il_traps_install": (_u32, ()),
     "il_deadline_set": (_u32, (_u64,)),
     "il_is_interrupted": (_bool, ()),
+    "il_interrupt": (_u32, (_pointer, _u32)),
     "il_gate_addr": (_u64, (ctypes.c_char_p,)),
     "il_gate_count": (_u32, ()),
     "il_gate_name": (ctypes.c_char_p, (_u32,)),

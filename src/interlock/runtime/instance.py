@@ -162,6 +162,19 @@ class Instance:
         finally:
             _set_deadline(outer)
 
+    def interrupt(self) -> None:
+        """End its calls in progress, on whatever thread, and close it for good; for another thread, or a host function.
+
+        Each such call raises `Trap` of kind ``interrupted``: at once from guest code and bulk operations, from a host
+        function when that returns.  Instances linked with this one, by imports in either direction, are interrupted
+        together, since their calls may be inside its code.  A call that a host function makes into an instance which is
+        not linked goes on to its end.  What is called afterwards raises `ClosedError`.
+        """
+        group = self._linked_group()
+        for instance in group:
+            instance.close()
+        core.interrupt([instance._vmctx.address for instance in group])
+
     def close(self) -> None:
         """Free memories and tables; idempotent.  Exports called afterwards raise `ClosedError`.
 
@@ -188,7 +201,7 @@ class Instance:
 
     @property
     def is_closed(self) -> bool:
-        """Whether `close` was called or a deadline ended a call."""
+        """Whether `close` or `interrupt` was called, or a deadline ended a call."""
         return self._is_closed
 
     def __enter__(self) -> Self:
@@ -410,6 +423,20 @@ class Instance:
             ExportedFunction(type=func_type, funcref_address=funcref, owner=weakref.ref(self)),
         )
         return function
+
+    def _linked_group(self) -> list[Instance]:
+        """This instance and all that are linked with it, directly or through others."""
+        group: dict[int, Instance] = {}
+        waiting = [self]
+        while waiting:
+            instance = waiting.pop()
+            if id(instance) not in group:
+                group[id(instance)] = instance
+                waiting += instance._owners
+                waiting += [
+                    each for each in instance._linked.values() if isinstance(each, Instance)
+                ]
+        return list(group.values())
 
     def _wasi_memory(self) -> Memory:
         for export in self.module.validated.module.exports:
