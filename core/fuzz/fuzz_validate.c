@@ -1,10 +1,7 @@
-/* fuzz_validate.c - the code validator on arbitrary images.
+/* fuzz_validate.c - a code validator on arbitrary images: IL_FUZZ_ARCH says which.
  *
- * LLVMFuzzerTestOneInput for libFuzzer; with IL_FUZZ_MAIN, a main that mutates by a fixed generator for a number of rounds, so that
- * CI runs the same target under gcc's sanitizers:
- *   gcc -DIL_FUZZ_MAIN -fsanitize=address,undefined -Icore/include -Icore/src core/fuzz/fuzz_validate.c core/src/validate{,_x86_64,_aarch64}.c
- *   ./a.out 200000
- * What is checked besides memory: both forms agree, and each violation lies inside what it names.
+ * LLVMFuzzerTestOneInput for libFuzzer, or for the main of standalone.c (tools/fuzz_core.py builds both).
+ * What is checked besides memory: both forms agree, each violation lies inside what it names, and a policy only narrows.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +27,7 @@ static void note(void *context, const il_verdict *verdict) {
     seen *all = context;
     if (all->count++ == 0) all->first = *verdict;
     require(verdict->rule != 0 && verdict->bytes_count <= sizeof verdict->bytes, "malformed verdict");
+    require(memchr(verdict->detail, 0, sizeof verdict->detail) != NULL, "endless detail");
     if (verdict->bytes_count == 0) return;
     require(verdict->offset < all->image->code_bytes, "offset outside the code");
     require(verdict->bytes_count <= all->image->code_bytes - verdict->offset, "bytes outside the code");
@@ -47,19 +45,27 @@ static void *copy(const uint8_t **data, size_t *left, size_t bytes) {
     return result;
 }
 
+static il_policy policy_of(const uint8_t head[12]) {
+    il_policy policy = IL_POLICY_PERMITTED;
+    policy.refused_classes = head[4] | (head[8] & 15u) << 8;
+    policy.refused_imports[0] = head[6];
+    policy.frame_bytes_max >>= head[7] % 32u;
+    policy.image_code_bytes_max >>= head[9] % 32u;
+    policy.image_rodata_bytes_max >>= head[10] % 32u;
+    policy.image_entries_max >>= head[11] % 16u;
+    return policy;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    uint8_t head[8] = {0};
+    uint8_t head[12] = {0};
     if (size < sizeof head) return 0;
     memcpy(head, data, sizeof head);
     data += sizeof head;
     size -= sizeof head;
-    il_image image = {.arch = IL_ARCH_X86_64, .rodata_bytes = head[0], .entry_count = head[1] % 4u, .relocation_count = head[2] % 4u,
+    il_image image = {.arch = IL_FUZZ_ARCH, .rodata_bytes = head[0], .entry_count = head[1] % 4u, .relocation_count = head[2] % 4u,
                       .jump_table_count = head[3] % 3u};
-    il_policy policy = IL_POLICY_PERMITTED;
-    policy.refused_classes = head[4];
-    policy.refused_imports[0] = head[6];
-    policy.frame_bytes_max >>= head[7] % 32u;
+    const il_policy policy = policy_of(head);
     uint8_t *rodata = copy(&data, &size, image.rodata_bytes);
     uint32_t *entries = copy(&data, &size, image.entry_count * sizeof *entries);
     il_relocation *relocations = copy(&data, &size, image.relocation_count * sizeof *relocations);
@@ -77,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint32_t count = il_validate_image_all(&image, &policy, head[5], &scratch, note, &all);
     require(count == all.count && (count == 0) == is_accepted, "the two forms disagree");
     require(is_accepted || memcmp(&verdict, &all.first, sizeof verdict) == 0, "the first violation differs");
-    require(!is_accepted || il_validate_image(&image, NULL, head[5], &scratch, &verdict), "a policy made more of it acceptable");
+    require(!is_accepted || il_validate_image(&image, NULL, head[5], &scratch, &verdict), "a policy made more acceptable");
     free(rodata);
     free(entries);
     free(relocations);
@@ -85,36 +91,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(code);
     return 0;
 }
-
-#ifdef IL_FUZZ_MAIN
-static uint64_t state = 88172645463325252u;
-
-static uint32_t random_below(uint32_t bound) { /* xorshift64 */
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % bound;
-}
-
-int main(int count, char **arguments) {
-    /* A head of one entry at 0, then a function with a frame, a loop, vectors, a jump-table sequence and a trap word. */
-    static const uint8_t seed[] = {
-        0x08, 0x01, 0x00, 0x01, 0x00, 0x02, 0x00, 0x00, 0x1D, 0x00, 0x00, 0xFC, 0x1F, 0x00, 0x00, 0xFC, 0, 0, 0, 0,
-        0,    0,    0,    0,    2,    0,    0,    0,    0x55, 0x48, 0x89, 0xE5, 0x48, 0x83, 0xEC, 0x28, 0xC5, 0xF4, 0x58, 0xC2,
-        0x66, 0x0F, 0x6F, 0xC1, 0xF0, 0x0F, 0xC1, 0x08, 0x48, 0x63, 0x04, 0x81, 0x48, 0x01, 0xC8, 0xFF, 0xE0, 0xC9, 0xC3,
-        0x75, 0xDF, 0xE8, 0xDA, 0xFF, 0xFF, 0xFF, 0x67, 0x0F, 0xB9, 0x40, 0x05};
-    uint8_t input[160];
-    const unsigned long rounds = count > 1 ? strtoul(arguments[1], NULL, 10) : 100000;
-    for (unsigned long round = 0; round < rounds; round++) {
-        uint32_t size = sizeof seed;
-        memcpy(input, seed, sizeof seed);
-        for (uint32_t change = random_below(6); change > 0; change--) input[random_below(size)] = (uint8_t)random_below(256);
-        if (random_below(4) == 0)
-            while (size < sizeof input) input[size++] = (uint8_t)random_below(256);
-        if (random_below(4) == 0) size = random_below(size);
-        (void)LLVMFuzzerTestOneInput(input, size);
-    }
-    (void)printf("%lu rounds\n", rounds);
-    return 0;
-}
-#endif

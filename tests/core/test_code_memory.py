@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.core import core_library as lib
+from tools import fuzz_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,17 +75,19 @@ def _view(core: Any, length: int) -> bytes:
 # ---- The writer's logic, in process
 
 
-@pytest.mark.parametrize("sanitize", [False, True], ids=["plain", "sanitized"])
-def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> None:
+@pytest.mark.parametrize("compiler", ["zig", "gcc", "clang"])
+def test_writer_logic(repository: Path, tmp_path: Path, compiler: str) -> None:
     core = repository / "core"
-    if shutil.which("gcc"):
-        compiler = ["gcc"]
-    elif sanitize:
-        pytest.skip("needs gcc for the sanitizers")
+    if compiler == "zig":
+        pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
+        found = [sys.executable, "-m", "ziglang", "cc"]
+        flags = []
     else:
-        pytest.importorskip("ziglang")
-        compiler = [sys.executable, "-m", "ziglang", "cc"]
-    flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitize else []
+        path = fuzz_core.find_clang() if compiler == "clang" else shutil.which("gcc")
+        if path is None:
+            pytest.skip(f"needs {compiler} with its sanitizer libraries")
+        found = [path]
+        flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
     arch = "aarch64" if lib.IS_AARCH64 else "x86_64"
     sources = [
@@ -93,7 +96,7 @@ def test_writer_logic(repository: Path, tmp_path: Path, *, sanitize: bool) -> No
     ]
     program = tmp_path / "code_memory_test"
     command = [
-        *compiler,
+        *found,
         "-std=c11",
         "-O1",
         "-Iinclude",
