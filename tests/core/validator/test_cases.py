@@ -57,6 +57,11 @@ def _directive(values: dict[str, Any], name: str, *words: str) -> None:
         entries = [target - RODATA_DELTA - offset for target in targets]
         values["rodata"] = bytes(offset) + struct.pack(f"<{len(entries)}i", *entries)
         values["tables"].append((offset, len(entries), RODATA_DELTA + offset))
+    elif name == "code_table":  # offset, of the label which the entries count from : target...
+        offset, base, targets = int(words[0]), int(words[1]), [int(word) for word in words[3:]]
+        entries = [target - base for target in targets]
+        values["rodata"] = bytes(offset) + struct.pack(f"<{len(entries)}i", *entries)
+        values["tables"].append((offset, len(entries), base))
     elif name == "raw_table":
         offset, count = (int(word, 0) for word in words)
         values["tables"].append((offset, count, RODATA_DELTA + offset))
