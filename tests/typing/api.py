@@ -52,3 +52,15 @@ def one_liner() -> None:
 def trap(error: interlock.Trap) -> None:
     """A trap names its kind."""
     assert_type(error.kind, str)
+
+
+def apples_contract(plist: bytes) -> None:
+    """Rules, a profile, entitlements, a scenario."""
+    contract = interlock.contract
+    process = contract.profile("macos-arm64-hardened")
+    assert_type(process, contract.Profile)
+    assert_type(contract.rules(), tuple[contract.Rule, ...])
+    assert_type(contract.rule("C8").applies_to(process), bool)
+    assert_type(contract.parse_plist(plist), contract.Entitlements)
+    for scenario in contract.parse_scenarios("scenario a"):
+        assert_type(contract.play(scenario, process, contract.ModelMachine()), contract.Report)
