@@ -9,13 +9,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import call, measure, programs, publish, startup
+from benchmarks import call, measure, programs, publish, startup, validator
 
 BENCHMARKS = {
     "call": call.run,
     "programs": programs.run,
     "startup": startup.run,
     "publish": publish.run,
+    "validator": validator.run,
 }
 
 
