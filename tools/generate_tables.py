@@ -71,6 +71,8 @@ ATTRIBUTES = (
     "MEMORY_L4",
 )
 MEMORY_ANY_LOG2 = 31
+KINDS = {"REX": 1, "ESCAPE": 2, "PREFIX": 4, "VEX": 8}
+PREFIX_BYTES = bytes.fromhex("262e363e64656667f0f2f3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,24 @@ class Row:
     check: str
     memory_log2: int
     immediate: int
+
+    @property
+    def rex_permitted(self) -> int:
+        """The bits WRXB that the encoding may set: what hardware ignores is not among them."""
+        has_registers = self.attributes & (_bit("MODRM") | _bit("OPCODE_REG"))
+        is_fixed = self.check in {"rm0", "rm2"}
+        return (8 if self.attributes & _bit("W1") else 0) | (
+            7 if has_registers and not is_fixed else 0
+        )
+
+    @property
+    def rex_required(self) -> int:
+        """The bits that it must set."""
+        return 0 if self.attributes & _bit("W0") else 8
+
+
+def _bit(attribute: str) -> int:
+    return 1 << ATTRIBUTES.index(attribute)
 
 
 Cell = tuple[int, int, int, int, bool, int]  # space, prefix, map, opcode, register form, modrm.reg
@@ -312,16 +332,18 @@ def _header(
     out.append(
         "};\n\n/* Row 0 is the unknown encoding. */\ntypedef struct il_x86_row {\n    uint32_t attributes;\n"
     )
+    out.append("    uint16_t writes, classes;\n    uint8_t rule, check, memory_log2, immediate;\n")
     out.append(
-        "    uint16_t writes, classes;\n    uint8_t rule, check, memory_log2, immediate;\n} il_x86_row;\n\n"
+        "    uint8_t rex_permitted, rex_required; /* bits WRXB, also of VEX */\n} il_x86_row;\n\n"
     )
     out.append(f"static const il_x86_row il_x86_rows[{len(rows)}] = {{\n")
     for row in rows:
         if row is None:
-            out.append("    {0, 0, 0, 10, 0, 0, 0},\n")
+            out.append("    {0, 0, 0, 10, 0, 0, 0, 0, 0},\n")
             continue
         check = CHECKS.index(row.check)
         fields = (row.writes, row.classes, row.rule, check, row.memory_log2, row.immediate)
+        fields += (row.rex_permitted, row.rex_required)
         out.append(f"    {{0x{row.attributes:x}, " + ", ".join(map(str, fields)) + "},\n")
     out.append("};\n\n/* [group][register form * 8 + modrm.reg] */\n")
     out.append(f"static const uint16_t il_x86_groups[{len(groups)}][16] = {{\n")
@@ -330,14 +352,49 @@ def _header(
     out.append(f"static const uint16_t il_x86_pages[{len(pages)}][256] = {{\n")
     for page in pages:
         out.append("    {" + ",".join(map(str, page)) + "},\n")
+    out.append("};\n\n/* [space * 4 + map][prefix: NP 66 F3 66F3 F2 66F2] */\n")
+    out.append("static const uint8_t il_x86_index[8][8] = {\n")
+    for start in range(0, 48, 6):
+        out.append("    {" + ", ".join(map(str, index[start : start + 6])) + ", 0, 0},\n")
     out.append(
-        "};\n\n/* [space][map][prefix: NP 66 F3 66F3 F2 66F2] */\nstatic const uint8_t il_x86_index[2][4][6] = {\n"
+        "};\n\n/* [modrm]: bits 7..4 bytes of modrm, sib and displacement, 3..0 place in a group */\n"
     )
-    for space in range(2):
-        maps = [index[space * 24 + m * 6 : space * 24 + m * 6 + 6] for m in range(4)]
-        out.append("    {" + ", ".join("{" + ", ".join(map(str, m)) + "}" for m in maps) + "},\n")
+    out.append("static const uint8_t il_x86_modrm[256] = {\n")
+    out += _numbers([_modrm_bytes(modrm) << 4 | _place(modrm) for modrm in range(256)])
+    out.append("};\n\n/* [byte]: what it is where an opcode may stand, a bit of il_x86_kind */\n")
+    out.append(
+        "enum {" + ", ".join(f"IL_KIND_{name} = {bit}" for name, bit in KINDS.items()) + "};\n"
+    )
+    out.append("static const uint8_t il_x86_kind[256] = {\n")
+    out += _numbers([_kind(byte) for byte in range(256)])
     out.append("};\n\n#endif\n")
     return out
+
+
+def _numbers(values: list[int]) -> list[str]:
+    rows = [values[start : start + 16] for start in range(0, len(values), 16)]
+    return ["    " + ", ".join(map(str, row)) + ",\n" for row in rows]
+
+
+def _modrm_bytes(modrm: int) -> int:
+    """Sib with base 5 and mod 0 has four more."""
+    mod, rm = modrm >> 6, modrm & 7
+    if mod == 3:
+        return 1
+    displacement = (4 if rm == 5 else 0, 1, 4)[mod]
+    return 1 + (rm == 4) + displacement
+
+
+def _place(modrm: int) -> int:
+    return (8 if modrm >= 0xC0 else 0) | modrm >> 3 & 7
+
+
+def _kind(byte: int) -> int:
+    if byte in PREFIX_BYTES:
+        return KINDS["PREFIX"]
+    if byte & 0xF0 == 0x40:
+        return KINDS["REX"]
+    return {0x0F: KINDS["ESCAPE"], 0xC4: KINDS["VEX"], 0xC5: KINDS["VEX"]}.get(byte, 0)
 
 
 def main() -> int:

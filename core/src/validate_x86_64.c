@@ -4,6 +4,7 @@
  * bitmaps.  What the table does not list is refused.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -11,7 +12,13 @@
 #include "validate.h"
 
 enum { RSP = 4, RBP = 5, NO_REGISTER = 31, RIP = 30 };
-enum { SPACE_LEGACY = 0, SPACE_VEX = 1, MAP_ONE_BYTE = 0, MAP_0F = 1, MAP_0F38 = 2, MAP_0F3A = 3 };
+/* Of il_x86_index. */
+enum { MAP_ONE_BYTE = 0, MAP_0F = 1, MAP_0F38 = 2, MAP_0F3A = 3, MAP_VEX = 4 };
+#define REX_B 1u
+#define REX_X 2u
+#define REX_R 4u
+#define REX_W 8u
+enum { MARK_VEX = 1, MARK_LOCK = 2, MARK_NOTRACK = 4, MARK_EMPTY_REX = 8 };
 /* The decoder may read this far behind an instruction's start, so short tails are copied into a padded buffer. */
 enum { DECODE_BYTES = 32, JUMP_TABLE_SHAPE_BYTES_MAX = 128 };
 
@@ -19,37 +26,43 @@ typedef struct insn {
     const il_x86_row *row;
     uint32_t length; /* bytes that the decision rests on, also when it is a refusal */
     uint32_t rule;   /* 0 or the reason of the refusal */
-    uint32_t writes; /* general registers written, implicitly or by an operand */
-    uint32_t stack_writes; /* the same without the push-like changes of rsp */
+    uint8_t opcode, map, vector_256, vvvv, prefix;
+    uint8_t rex;   /* bits WRXB; of VEX too */
+    uint8_t marks; /* what few instructions have */
+    uint8_t mod, reg, rm, modrm_offset;
+    bool has_rex, is_memory;
+    bool is_suspect; /* perhaps rip-relative, or a write of rsp: decode asks no further */
+    /* From here on by read_operands: */
+    uint8_t base, index, scale_log2;
     int32_t disp, imm;
-    uint8_t opcode, map, wide, vector_256, vvvv, prefix;
-    uint8_t rex; /* bits 3..0 WRXB; of VEX too */
-    uint8_t mod, reg, rm, base, index, scale_log2;
-    bool has_rex, has_lock, has_notrack, is_vex, is_memory;
+    uint32_t writes;       /* general registers written, implicitly or by an operand */
+    uint32_t stack_writes; /* the same without the push-like changes of rsp */
 } insn;
 
 typedef il_pass pass;
 
-static const il_x86_row trap_row = {IL_X86_W0, 0, IL_CLASS_TRAP, 0, IL_CHECK_TRAP, 0, 0};
-static const il_x86_row nop_row = {IL_X86_W0, 0, IL_CLASS_NOP, 0, IL_CHECK_NONE, 0, 0};
+static const il_x86_row trap_row = {IL_X86_W0, 0, IL_CLASS_TRAP, 0, IL_CHECK_TRAP, 0, 0, 0, 0};
+static const il_x86_row nop_row = {IL_X86_W0, 0, IL_CLASS_NOP, 0, IL_CHECK_NONE, 0, 0, 0, 0};
 
-static int32_t load_signed(const uint8_t *at, uint32_t bytes) {
-    int32_t value = 0;
-    if (bytes == 1) return (int8_t)at[0];
-    if (bytes == 2) return (int16_t)(uint16_t)(at[0] | at[1] << 8);
-    if (bytes >= 4) memcpy(&value, at, 4); /* x86-64 images are little endian, and so is every host of this table */
-    return value;
+/* A signed little-endian number of 0, 1, 2, 4 or (its low half) 8 bytes; 4 must be readable.  Hosts are little endian too. */
+static inline int32_t load_signed(const uint8_t *at, uint32_t bytes) {
+    const uint32_t mask = bytes < 4 ? (1u << bytes * 8) - 1 : UINT32_MAX;
+    const uint32_t sign = (mask >> 1) + 1;
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return (int32_t)(((value & mask) ^ sign) - sign);
 }
 
-/* ---- Decoding --------------------------------------------------------------------------------------------------------------- */
-static inline bool is_legacy_prefix(uint8_t byte) {
-    /* 26 2E 36 3E, 64..67, F0 F2 F3 */
-    static const uint64_t bits[4] = {UINT64_C(0x4040404000000000), UINT64_C(0xF000000000), 0, UINT64_C(0x000D000000000000)};
-    return (bits[byte >> 6] >> (byte & 63)) & 1;
-}
+/* ---- Decoding ------------------------------------------------------------------------------------------------------------ */
+/* In two steps, because no rule looks at the operands of most instructions: `decode` finds the length, checks the form and notes
+ * whether operands may matter; `read_operands` is for these.  What few instructions have is kept out of line. */
+#define IL_RARE __attribute__((noinline))
+#define IL_HOT inline __attribute__((always_inline))
+/* 1 or 0. */
+#define HAS(attributes, name) ((attributes) / IL_X86_##name & 1u)
 
 /* The trap word and the long nops of LLVM are the only uses of 67 and of a repeated 66: matched whole.  0 = neither. */
-static uint32_t match_fixed_form(const uint8_t *at, insn *out) {
+static IL_RARE uint32_t match_fixed_form(const uint8_t *at, insn *out) {
     static const uint8_t trap[4] = {0x67, 0x0F, 0xB9, 0x40};
     static const uint8_t nop[9] = {0x2E, 0x0F, 0x1F, 0x84, 0, 0, 0, 0, 0};
     uint32_t repeats = 0;
@@ -63,13 +76,13 @@ static uint32_t match_fixed_form(const uint8_t *at, insn *out) {
     return repeats + (uint32_t)sizeof nop;
 }
 
-static void refuse(insn *out, uint32_t rule) {
+static inline void refuse(insn *out, uint32_t rule) {
     if (out->rule == 0) out->rule = rule;
 }
 
-static const uint8_t *read_prefixes(const uint8_t *at, insn *out) {
+static IL_RARE const uint8_t *read_prefixes(const uint8_t *at, insn *out) {
     const uint8_t *end = at + IL_INSTRUCTION_BYTES_MAX;
-    for (; at < end && is_legacy_prefix(*at); at++) {
+    for (; at < end && il_x86_kind[*at] == IL_KIND_PREFIX; at++) {
         const uint8_t byte = *at;
         if (byte == 0x66) {
             if (out->prefix & 1) refuse(out, IL_RULE_REDUNDANT_PREFIX);
@@ -78,10 +91,10 @@ static const uint8_t *read_prefixes(const uint8_t *at, insn *out) {
             if (out->prefix > 1) refuse(out, IL_RULE_REDUNDANT_PREFIX);
             else out->prefix |= byte == 0xF3 ? 2 : 4;
         } else if (byte == 0xF0) {
-            if (out->has_lock) refuse(out, IL_RULE_REDUNDANT_PREFIX);
-            out->has_lock = true;
-        } else if (byte == 0x3E && !out->has_notrack) {
-            out->has_notrack = true;
+            if (out->marks & MARK_LOCK) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+            out->marks |= MARK_LOCK;
+        } else if (byte == 0x3E && !(out->marks & MARK_NOTRACK)) {
+            out->marks |= MARK_NOTRACK;
         } else {
             refuse(out, byte == 0x67 ? IL_RULE_REDUNDANT_PREFIX : IL_RULE_SEGMENT);
         }
@@ -90,15 +103,16 @@ static const uint8_t *read_prefixes(const uint8_t *at, insn *out) {
 }
 
 /* at: the C4 or C5 byte.  Returns the address of the opcode. */
-static const uint8_t *read_vex(const uint8_t *at, insn *out) {
+static IL_RARE const uint8_t *read_vex(const uint8_t *at, insn *out) {
     static const uint8_t prefixes[4] = {0, 1, 2, 4};
     const bool is_long = at[0] == 0xC4;
     const uint8_t last = at[is_long ? 2 : 1];
-    if (out->has_rex || out->prefix || out->has_lock || out->has_notrack) refuse(out, IL_RULE_REDUNDANT_PREFIX);
-    out->is_vex = true;
-    out->map = is_long ? at[1] & 31 : MAP_0F;
-    out->rex = is_long ? (uint8_t)(~at[1] >> 5 & 7) : (uint8_t)(~at[1] >> 5 & 4);
-    out->wide = is_long ? last >> 7 : 0;
+    if (out->has_rex || out->prefix || out->marks) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+    if (is_long && (at[1] & 31) > MAP_0F3A) refuse(out, IL_RULE_UNKNOWN_INSTRUCTION);
+    out->marks |= MARK_VEX;
+    out->map = (uint8_t)(MAP_VEX | (is_long ? at[1] & 3 : MAP_0F));
+    out->rex = (uint8_t)(~at[1] >> 5 & (is_long ? 7 : 4));
+    if (is_long && last >> 7) out->rex |= REX_W;
     out->vvvv = (uint8_t)(~last >> 3 & 15);
     out->vector_256 = last >> 2 & 1;
     out->prefix = prefixes[last & 3];
@@ -106,140 +120,105 @@ static const uint8_t *read_vex(const uint8_t *at, insn *out) {
 }
 
 static inline const uint8_t *read_map(const uint8_t *at, insn *out) {
-    if (*at == 0xC4 || *at == 0xC5) return read_vex(at, out);
-    if (*at != 0x0F) return at;
+    const uint32_t kind = il_x86_kind[*at];
+    if (kind == IL_KIND_VEX) return read_vex(at, out);
+    if (kind != IL_KIND_ESCAPE) return at;
     at++;
     out->map = *at == 0x38 ? MAP_0F38 : *at == 0x3A ? MAP_0F3A : MAP_0F;
     return out->map == MAP_0F ? at : at + 1;
 }
 
-/* at: the modrm byte.  Returns how many bytes modrm, sib and displacement take.  No branches: they would be mispredicted. */
+/* at: the modrm byte.  Returns how many bytes modrm, sib and displacement take. */
 static inline uint32_t read_modrm(const uint8_t *at, insn *out) {
-    static const uint8_t bytes[4][8] = {
-        {1, 1, 1, 1, 2, 5, 1, 1}, {2, 2, 2, 2, 3, 2, 2, 2}, {5, 5, 5, 5, 6, 5, 5, 5}, {1, 1, 1, 1, 1, 1, 1, 1}};
     const uint32_t modrm = at[0];
-    const bool is_sib_disp32 = ((modrm & 0xC7) == 4) & ((at[1] & 7) == 5);
+    const uint32_t is_sib_disp32 = ((modrm & 0xC7) == 4) & ((at[1] & 7) == 5);
     out->mod = (uint8_t)(modrm >> 6);
-    out->reg = (uint8_t)((modrm >> 3 & 7) | (out->rex & 4u) << 1);
-    out->rm = (uint8_t)((modrm & 7) | (out->rex & 1u) << 3);
-    return bytes[modrm >> 6][modrm & 7] + (is_sib_disp32 ? 4u : 0u);
+    out->reg = (uint8_t)((modrm >> 3 & 7) | (out->rex & REX_R) << 1);
+    out->rm = (uint8_t)((modrm & 7) | (out->rex & REX_B) << 3);
+    out->is_memory = modrm < 0xC0;
+    out->is_suspect = (out->reg == RSP) | ((out->rm == RSP) & !out->is_memory) | ((modrm & 0xC7) == 5);
+    return (il_x86_modrm[modrm] >> 4) + is_sib_disp32 * 4;
 }
 
-/* The parts of a memory operand, for the few rows whose check needs them.  at: the modrm byte. */
-static void read_address(const uint8_t *at, insn *out) {
-    uint32_t disp_bytes = out->mod == 1 ? 1 : out->mod == 2 ? 4 : 0;
-    const uint32_t rm = *at++ & 7;
-    out->base = out->rm;
-    if (rm == 4) {
-        const uint32_t sib = *at++;
-        out->scale_log2 = (uint8_t)(sib >> 6);
-        out->index = (uint8_t)((sib >> 3 & 7) | (out->rex & 2u) << 2);
-        if (out->index == 4) out->index = NO_REGISTER;
-        out->base = (uint8_t)((sib & 7) | (out->rex & 1u) << 3);
-    }
-    if (out->mod == 0 && (out->base & 7) == 5) {
-        out->base = rm == 4 ? NO_REGISTER : RIP;
-        disp_bytes = 4;
-    }
-    out->disp = load_signed(at, disp_bytes);
-}
-
-/* Without REX, byte registers 4..7 are ah ch dh bh. */
-static inline uint32_t register_bit(const insn *in, uint32_t number, bool is_byte) {
-    return 1u << (is_byte && !in->has_rex ? number & 3 : number);
-}
-
-static inline void note_writes(insn *out) {
-    const uint32_t has = out->row->attributes;
-    uint32_t writes = 0;
-    if ((has & (IL_X86_RM_WRITE | IL_X86_RM_GENERAL)) == (IL_X86_RM_WRITE | IL_X86_RM_GENERAL) && !out->is_memory)
-        writes |= register_bit(out, out->rm, has & IL_X86_RM_BYTE);
-    writes |= has & IL_X86_REG_WRITE ? register_bit(out, out->reg, has & IL_X86_REG_BYTE) : 0;
-    if (has & (IL_X86_VVVV_WRITE | IL_X86_OPCODE_WRITE)) {
-        const uint32_t low = (out->opcode & 7u) | (out->rex & 1u) << 3;
-        writes |= has & IL_X86_VVVV_WRITE ? 1u << out->vvvv : register_bit(out, low, has & IL_X86_REG_BYTE);
-    }
-    out->stack_writes = writes | (has & IL_X86_STACK ? 0 : out->row->writes);
-    out->writes = writes | out->row->writes;
+static IL_RARE void check_marks(insn *out, uint32_t has) {
+    const bool is_listed = has & (out->vector_256 ? IL_X86_L1 : IL_X86_L0);
+    if ((out->marks & MARK_VEX) && (!is_listed || (out->vvvv != 0 && !(has & IL_X86_VVVV))))
+        refuse(out, IL_RULE_UNKNOWN_INSTRUCTION);
+    if ((out->marks & MARK_LOCK) && !(out->is_memory && (has & IL_X86_LOCK))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+    if ((out->marks & MARK_NOTRACK) && out->row->check != IL_CHECK_INDIRECT_JMP) refuse(out, IL_RULE_SEGMENT);
+    if ((out->marks & MARK_EMPTY_REX) && !(has & (IL_X86_RM_BYTE | IL_X86_REG_BYTE))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
 }
 
 /* Whether the prefixes, W, L and vvvv are exactly what the row lists. */
-static inline void check_form(insn *out) {
-    const uint32_t has = out->row->attributes;
-    if (out->row->rule != 0) return;
-    if (out->is_vex) {
-        const bool is_listed = (has & (out->wide ? IL_X86_W1 : IL_X86_W0)) && (has & (out->vector_256 ? IL_X86_L1 : IL_X86_L0));
-        if (!is_listed || (out->vvvv != 0 && !(has & IL_X86_VVVV))) refuse(out, IL_RULE_UNKNOWN_INSTRUCTION);
-        return;
-    }
-    if (!(has & (out->wide ? IL_X86_W1 : IL_X86_W0))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
-    if (out->has_lock && !(out->is_memory && (has & IL_X86_LOCK))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
-    if (out->has_notrack && out->row->check != IL_CHECK_INDIRECT_JMP) refuse(out, IL_RULE_SEGMENT);
-    if (!out->has_rex) return;
-    if (out->rex == 0 && !(has & (IL_X86_RM_BYTE | IL_X86_REG_BYTE))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
-    if ((out->rex & 7) && !(has & (IL_X86_MODRM | IL_X86_OPCODE_REG))) refuse(out, IL_RULE_REDUNDANT_PREFIX);
-    if (out->row->check == IL_CHECK_RM2 || out->row->check == IL_CHECK_RM0) refuse(out, IL_RULE_REDUNDANT_PREFIX);
+static inline void check_form(insn *out, uint32_t has) {
+    if ((out->rex & ~out->row->rex_permitted) | (out->row->rex_required & ~out->rex))
+        refuse(out, out->marks & MARK_VEX ? IL_RULE_UNKNOWN_INSTRUCTION : IL_RULE_REDUNDANT_PREFIX);
+    if (out->marks) check_marks(out, has);
 }
 
 /* at: the opcode.  0 = unknown. */
 static inline uint32_t row_number(insn *out, uint32_t prefix, const uint8_t *at) {
-    const uint32_t entry = il_x86_pages[il_x86_index[out->is_vex ? SPACE_VEX : SPACE_LEGACY][out->map][prefix]][*at];
+    /* Page 0 is that of most instructions: one load less before the next one's start is known. */
+    const bool is_usual = (prefix == 0) & (out->map == MAP_ONE_BYTE);
+    const uint32_t page = is_usual ? 0 : il_x86_index[out->map][prefix];
+    const uint32_t entry = il_x86_pages[page][*at];
     if (!(entry & 0x8000u)) return entry;
     out->length = 1; /* the decision rests on modrm too */
-    return il_x86_groups[entry & 0x7FFF][(at[1] >= 0xC0 ? 8 : 0) | (at[1] >> 3 & 7)];
+    return il_x86_groups[entry & 0x7FFF][il_x86_modrm[at[1]] & 15];
 }
 
-/* at: the opcode.  Row 0 stands for unknown.  Where only the prefixes are foreign, the row without them tells the length. */
-static inline const il_x86_row *find_row(const uint8_t *at, insn *out) {
-    uint32_t row = 0;
-    out->opcode = *at;
-    if (out->map <= MAP_0F3A) row = row_number(out, out->prefix, at);
-    if (row != 0) return &il_x86_rows[row];
-    if (out->map <= MAP_0F3A && !out->is_vex) row = row_number(out, 0, at);
-    const bool is_late_prefix = out->map == MAP_ONE_BYTE && (is_legacy_prefix(*at) || (*at & 0xF0) == 0x40);
+/* at: the opcode.  Where only the prefixes are foreign, the row without them tells the length. */
+static IL_RARE const il_x86_row *find_foreign_row(const uint8_t *at, insn *out) {
+    const uint32_t row = out->marks & MARK_VEX ? 0 : row_number(out, 0, at);
+    const bool is_late_prefix = out->map == MAP_ONE_BYTE && (il_x86_kind[*at] & (IL_KIND_PREFIX | IL_KIND_REX));
     refuse(out, row != 0 || is_late_prefix ? IL_RULE_REDUNDANT_PREFIX : IL_RULE_UNKNOWN_INSTRUCTION);
     return &il_x86_rows[row];
 }
 
+/* at: the opcode.  Row 0 stands for unknown. */
+static inline const il_x86_row *find_row(const uint8_t *at, insn *out) {
+    const uint32_t row = row_number(out, out->prefix, at);
+    out->opcode = *at;
+    return row != 0 ? &il_x86_rows[row] : find_foreign_row(at, out);
+}
+
+static inline uint32_t immediate_bytes(const insn *in) {
+    return in->row->immediate + (in->row->attributes & IL_X86_IMMEDIATE_W && in->rex & REX_W ? 4u : 0u);
+}
+
 /* Decodes one instruction; DECODE_BYTES must be readable at start. */
-static inline void decode(const uint8_t *start, insn *out) {
+static IL_HOT void decode(const uint8_t *start, insn *out) {
     const uint8_t *at = start;
-    const uint8_t *modrm;
-    uint32_t imm_bytes;
-    memset(out, 0, sizeof *out);
-    out->index = out->base = NO_REGISTER;
-    if (is_legacy_prefix(*at)) {
+    memset(out, 0, offsetof(insn, base));
+    if (il_x86_kind[*at] == IL_KIND_PREFIX) {
         out->length = match_fixed_form(at, out);
         if (out->length != 0) return;
         at = read_prefixes(at, out);
     }
-    if ((*at & 0xF0) == 0x40) {
+    if (il_x86_kind[*at] == IL_KIND_REX) {
         out->has_rex = true;
         out->rex = *at++ & 15;
-        out->wide = out->rex >> 3;
+        if (out->rex == 0) out->marks |= MARK_EMPTY_REX;
     }
     at = read_map(at, out);
-    out->row = find_row(at++, out);
-    const uint32_t has = out->row->attributes;
-    modrm = at;
+    const il_x86_row *row = out->row = find_row(at++, out);
+    const uint32_t has = row->attributes;
+    out->modrm_offset = (uint8_t)(at - start);
     if (has & IL_X86_MODRM) at += read_modrm(at, out);
-    out->is_memory = (has & IL_X86_MODRM) && out->mod != 3;
-    imm_bytes = out->row->immediate;
-    if ((has & IL_X86_IMMEDIATE_W) && out->wide) imm_bytes = 8;
-    out->length = (uint32_t)(at - start) + (out->row == &il_x86_rows[0] ? out->length : imm_bytes);
-    if (out->row == &il_x86_rows[0]) return;
-    if (out->row->check != IL_CHECK_NONE || (out->is_memory && out->mod == 0 && (*modrm & 7) == 5)) {
-        if (out->is_memory) read_address(modrm, out);
-        out->imm = load_signed(at, imm_bytes);
+    if (row == &il_x86_rows[0]) {
+        out->length += (uint32_t)(at - start);
+        return;
     }
-    note_writes(out);
-    check_form(out);
-    if (out->row->rule != 0) out->rule = out->row->rule; /* a named denial says more than its prefixes */
+    out->length = (uint32_t)(at - start) + immediate_bytes(out);
+    out->is_suspect |= (HAS(has, OPCODE_WRITE) & ((out->opcode & 7) == RSP)) | HAS(has, VVVV_WRITE) |
+                       ((row->writes >> RSP & 1) & !HAS(has, STACK));
+    if (row->rule != 0) out->rule = row->rule; /* a named denial says more than its prefixes */
+    else check_form(out, has);
     if (out->length > IL_INSTRUCTION_BYTES_MAX) refuse(out, IL_RULE_UNKNOWN_INSTRUCTION);
 }
 
 /* Decodes at offset, with a padded copy where the code ends too soon.  tail must outlive out's use of it. */
-static inline const uint8_t *decode_at(const il_image *image, uint32_t offset, uint8_t tail[DECODE_BYTES], insn *out) {
+static IL_HOT const uint8_t *decode_at(const il_image *image, uint32_t offset, uint8_t tail[DECODE_BYTES], insn *out) {
     const uint32_t left = image->code_bytes - offset;
     const uint8_t *start = image->code + offset;
     if (left < DECODE_BYTES) {
@@ -255,11 +234,57 @@ static inline const uint8_t *decode_at(const il_image *image, uint32_t offset, u
     return start;
 }
 
-/* ---- Rules for one instruction ------------------------------------------------------------------------------------------------ */
+/* at: the modrm byte of a memory operand. */
+static IL_RARE void read_address(const uint8_t *at, insn *out) {
+    uint32_t disp_bytes = out->mod == 1 ? 1 : out->mod == 2 ? 4 : 0;
+    const uint32_t rm = *at++ & 7;
+    out->base = out->rm;
+    if (rm == 4) {
+        const uint32_t sib = *at++;
+        out->scale_log2 = (uint8_t)(sib >> 6);
+        out->index = (uint8_t)((sib >> 3 & 7) | (out->rex & REX_X) << 2);
+        if (out->index == 4) out->index = NO_REGISTER;
+        out->base = (uint8_t)((sib & 7) | (out->rex & REX_B) << 3);
+    }
+    if (out->mod == 0 && (out->base & 7) == 5) {
+        out->base = rm == 4 ? NO_REGISTER : RIP;
+        disp_bytes = 4;
+    }
+    out->disp = load_signed(at, disp_bytes);
+}
+
+/* Without REX, byte registers 4..7 are ah ch dh bh. */
+static uint32_t register_bit(const insn *in, uint32_t number, bool is_byte) {
+    return 1u << (is_byte && !in->has_rex ? number & 3 : number);
+}
+
+static uint32_t explicit_writes(const insn *in) {
+    const uint32_t has = in->row->attributes, low = (in->opcode & 7u) | (in->rex & REX_B) << 3;
+    uint32_t writes = 0;
+    if (!(has & (IL_X86_RM_WRITE | IL_X86_REG_WRITE | IL_X86_VVVV_WRITE | IL_X86_OPCODE_WRITE))) return 0;
+    if ((has & IL_X86_RM_WRITE) && (has & IL_X86_RM_GENERAL) && !in->is_memory)
+        writes |= register_bit(in, in->rm, has & IL_X86_RM_BYTE);
+    if (has & IL_X86_REG_WRITE) writes |= register_bit(in, in->reg, has & IL_X86_REG_BYTE);
+    if (has & IL_X86_VVVV_WRITE) writes |= 1u << in->vvvv;
+    if (has & IL_X86_OPCODE_WRITE) writes |= register_bit(in, low, has & IL_X86_REG_BYTE);
+    return writes;
+}
+
+/* start: the instruction that decode was given. */
+static IL_RARE void read_operands(const uint8_t *start, insn *out) {
+    const uint32_t imm_bytes = immediate_bytes(out), explicit = explicit_writes(out);
+    out->base = out->index = NO_REGISTER;
+    out->imm = load_signed(start + out->length - imm_bytes, imm_bytes);
+    if (out->is_memory) read_address(start + out->modrm_offset, out);
+    out->stack_writes = explicit | (out->row->attributes & IL_X86_STACK ? 0 : out->row->writes);
+    out->writes = explicit | out->row->writes;
+}
+
+/* ---- Rules for one instruction ------------------------------------------------------------------------------------------- */
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
 static uint32_t check_stack_pointer(const pass *run, const insn *in) {
     const bool is_reg_form = in->mod == 3;
-    if (!in->wide || in->row->check == IL_CHECK_NONE) return IL_RULE_RESERVED_REGISTER;
+    if (!(in->rex & REX_W) || in->row->check == IL_CHECK_NONE) return IL_RULE_RESERVED_REGISTER;
     switch (in->row->check) {
     case IL_CHECK_ADJUST:
         return il_frame_rule(run->policy, in->imm);
@@ -278,7 +303,7 @@ static uint32_t check_stack_pointer(const pass *run, const insn *in) {
 
 static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t end) {
     const uint32_t has = in->row->attributes;
-    const uint32_t log2 = in->row->memory_log2 + (in->wide && (has & IL_X86_MEMORY_W) ? 1u : 0u) +
+    const uint32_t log2 = in->row->memory_log2 + ((in->rex & REX_W) && (has & IL_X86_MEMORY_W) ? 1u : 0u) +
                           (in->vector_256 && (has & IL_X86_MEMORY_L) ? 1u : 0u) +
                           (in->vector_256 && (has & IL_X86_MEMORY_L4) ? 2u : 0u);
     const int64_t at = (int64_t)end + in->disp - IL_RODATA_DELTA;
@@ -298,7 +323,7 @@ static void track_shape(pass *run, const insn *in, uint32_t offset) {
         run->shape_live = 1u << in->reg | 1u << in->base;
         return;
     }
-    if (check == IL_CHECK_TABLE_ADD && !in->is_memory && in->wide && run->shape_load != NO_REGISTER &&
+    if (check == IL_CHECK_TABLE_ADD && !in->is_memory && (in->rex & REX_W) && run->shape_load != NO_REGISTER &&
         (1u << in->reg | 1u << in->rm) == (1u << run->shape_load | 1u << run->shape_base)) {
         run->shape_sum = in->opcode == 0x01 ? in->rm : in->reg;
         run->shape_load = NO_REGISTER;
@@ -339,11 +364,12 @@ static bool check_branch(pass *run, const insn *in, uint32_t offset, const uint8
     const uint32_t check = in->row->check;
     if (check == IL_CHECK_RM0 || check == IL_CHECK_RM2)
         return in->rm == (check == IL_CHECK_RM2 ? 2 : 0) ||
-               il_reject(run, IL_RULE_UNKNOWN_INSTRUCTION, offset, bytes, in->length, "a reserved form of a fence or landing pad");
+               il_reject(run, IL_RULE_UNKNOWN_INSTRUCTION, offset, bytes, in->length, "a reserved form of fence or landing pad");
     if ((check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL) && !is_relocated) {
         const int64_t target = (int64_t)offset + in->length + in->imm;
         if (target < 0 || target >= (int64_t)run->image->code_bytes) {
-            if (!il_reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in->length, "the target lies outside the image")) return false;
+            if (!il_reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in->length, "the target lies outside the image"))
+                return false;
         } else {
             il_bit_set(run->scratch->targets, (uint32_t)target);
         }
@@ -356,11 +382,19 @@ static bool check_branch(pass *run, const insn *in, uint32_t offset, const uint8
     return true;
 }
 
-static bool check_instruction(pass *run, const insn *in, uint32_t offset, const uint8_t *bytes) {
-    const uint32_t classes = in->row->classes | (in->has_lock ? (uint32_t)IL_CLASS_ATOMIC : 0);
+static uint32_t classes_of(const insn *in) {
+    return in->row->classes | (in->marks & MARK_LOCK ? (uint32_t)IL_CLASS_ATOMIC : 0);
+}
+
+static bool has_relocation_before(const pass *run, uint32_t end) {
+    return run->next_relocation < run->image->relocation_count && run->image->relocations[run->next_relocation].offset < end;
+}
+
+static IL_RARE bool check_concerned(pass *run, insn *in, uint32_t offset, const uint8_t *bytes) {
+    const uint32_t classes = classes_of(in);
     bool is_relocated = false;
-    while (run->next_relocation < run->image->relocation_count &&
-           run->image->relocations[run->next_relocation].offset < offset + in->length)
+    if (in->rule == 0) read_operands(bytes, in);
+    while (has_relocation_before(run, offset + in->length))
         if (!check_relocation(run, in, offset, bytes, &is_relocated)) return false;
     if (in->rule != 0) {
         run->is_terminated = true; /* nobody knows where a refused instruction leads: no second complaint */
@@ -379,9 +413,18 @@ static bool check_instruction(pass *run, const insn *in, uint32_t offset, const 
     if (in->row->check == IL_CHECK_TABLE_LOAD || (in->writes & run->shape_live)) track_shape(run, in, offset);
     if (in->row->check >= IL_CHECK_JCC && !check_branch(run, in, offset, bytes, is_relocated)) return false;
     if (!(classes & IL_CLASS_NOP))
-        run->is_terminated = in->row->check == IL_CHECK_JMP || in->row->check == IL_CHECK_RET || in->row->check == IL_CHECK_TRAP ||
-                             in->row->check == IL_CHECK_INDIRECT_JMP;
+        run->is_terminated = in->row->check == IL_CHECK_JMP || in->row->check == IL_CHECK_RET ||
+                             in->row->check == IL_CHECK_TRAP || in->row->check == IL_CHECK_INDIRECT_JMP;
     return true;
+}
+
+static inline bool check_instruction(pass *run, insn *in, uint32_t offset, const uint8_t *bytes) {
+    const uint32_t classes = classes_of(in);
+    const uint32_t concerns = in->rule | (classes & run->refused_classes) | run->shape_live | in->is_suspect |
+                              (in->row->check >= IL_CHECK_TABLE_LOAD);
+    if (concerns || has_relocation_before(run, offset + in->length)) return check_concerned(run, in, offset, bytes);
+    run->is_terminated &= (classes & IL_CLASS_NOP) != 0;
+    return true; /* as for most: no rule concerns them */
 }
 
 /* ---- The pass ------------------------------------------------------------------------------------------------------------------- */
@@ -401,8 +444,9 @@ bool il_read_x86_64(il_pass *run) {
 uint32_t il_branch_x86_64(const il_image *image, uint32_t offset, int64_t *target_out) {
     uint8_t tail[DECODE_BYTES];
     insn in;
-    (void)decode_at(image, offset, tail, &in);
+    const uint8_t *bytes = decode_at(image, offset, tail, &in);
     const uint32_t check = in.rule == 0 ? in.row->check : IL_CHECK_NONE;
+    if (in.rule == 0) read_operands(bytes, &in);
     const bool is_branch = check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL;
     *target_out = is_branch ? (int64_t)offset + in.length + in.imm : -1;
     return in.length;

@@ -1,4 +1,4 @@
-/* decode_batch_capstone.c - capstone's view of the same batches; test only, compiled against the headers of the Python package. */
+/* decode_batch_capstone.c - capstone's view of the same batches; test only, against the headers of the Python package. */
 #include <capstone/capstone.h>
 
 enum { CASE_BYTES = 16 };

@@ -24,7 +24,8 @@ __attribute__((visibility("default"))) void decode_batch(const uint8_t *cases, u
     static const uint8_t rodata[RODATA_BYTES];
     uint8_t code[CODE_BYTES];
     uint8_t tail[DECODE_BYTES];
-    const il_image image = {.arch = IL_ARCH_X86_64, .code_bytes = CODE_BYTES, .rodata_bytes = RODATA_BYTES, .code = code, .rodata = rodata};
+    const il_image image = {
+        .arch = IL_ARCH_X86_64, .code_bytes = CODE_BYTES, .rodata_bytes = RODATA_BYTES, .code = code, .rodata = rodata};
     for (uint32_t index = 0; index < count; index++) {
         uint32_t rule = 0;
         insn in;
@@ -34,8 +35,9 @@ __attribute__((visibility("default"))) void decode_batch(const uint8_t *cases, u
         memcpy(code, cases + (size_t)index * CASE_BYTES, CASE_BYTES);
         const uint8_t *bytes = decode_at(&image, 0, tail, &in);
         (void)check_instruction(&run, &in, 0, bytes);
-        out[index] = (decoded){.writes = (uint16_t)in.writes,
-                               .classes = (uint16_t)(in.row->classes | (in.has_lock ? (uint32_t)IL_CLASS_ATOMIC : 0)),
+        if (in.rule == 0) read_operands(bytes, &in); /* which check_instruction leaves out where no rule asks */
+        out[index] = (decoded){.writes = (uint16_t)(in.rule == 0 ? in.writes : 0),
+                               .classes = (uint16_t)classes_of(&in),
                                .rule = (uint8_t)rule,
                                .length = (uint8_t)in.length,
                                .check = in.row->check,

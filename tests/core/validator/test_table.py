@@ -89,7 +89,8 @@ def _encode(instr: Any, prefix: str, w: int, length: int, mod_rm: int) -> bytes:
     digit = instr.modrm.partition(":")[0]
     if instr.space == "vex":
         vvvv = 10 if "vvvv" in places else 0
-        head = bytes([0xC4, 0b010 << 5 | {"0F": 1, "0F38": 2, "0F3A": 3}[instr.map]])
+        inverted_rxb = 0b111 if digit == "-" else 0b010
+        head = bytes([0xC4, inverted_rxb << 5 | {"0F": 1, "0F38": 2, "0F3A": 3}[instr.map]])
         mandatory = ("NP", "66", "F3", "F2").index(prefix)
         head += bytes([w << 7 | (~vvvv & 15) << 3 | length << 2 | mandatory])
     else:

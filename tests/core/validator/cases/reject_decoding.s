@@ -218,3 +218,7 @@ ret
 # V017 the manual leaves the result of a 16-bit bswap undefined
 .byte 0x66, 0x0f, 0xc8
 ret
+---
+# V010 VEX bits for registers where there is none
+.byte 0xc5, 0x78, 0x77
+ret
