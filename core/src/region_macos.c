@@ -89,6 +89,9 @@ static il_status map_span(uint8_t **code_out) {
 il_status il_views_open(const char *writer_path, il_views *views_out) {
     (void)writer_path; /* there is no program to start */
     uint8_t *code;
+    /* All zero: in a forked child it is a copy of the parent's. */
+    if (mmap(&writer, sizeof writer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0) == MAP_FAILED)
+        return il_fail(IL_NO_MEMORY, "mmap of the writer's state", errno);
     const il_status status = map_span(&code);
     if (status != IL_OK) return status;
     il_writer_open(&writer.state, code, code + IL_RODATA_DELTA);
@@ -102,7 +105,7 @@ il_status il_views_open(const char *writer_path, il_views *views_out) {
 
 void il_views_close(il_views *views) { (void)views; }
 
-/* Nobody runs code that was written less than one system call ago (I6: whether more is needed is not stated by Apple). */
+/* Whether another core needs more than il_cache_drop does is not stated by Apple (I6), and there is no call to ask for it. */
 void il_views_synchronise(void) {}
 
 /* Inside the callback, where no call of the system's has a place; il_cache_drop comes after it (I2). */

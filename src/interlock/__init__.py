@@ -6,6 +6,7 @@ Names resolve on first use (PEP 562), so `import interlock` loads nothing that t
 from __future__ import annotations
 
 import importlib
+import sys
 
 TYPE_CHECKING = False  # what type checkers know without the import of typing, which takes longer than this package
 
@@ -47,6 +48,11 @@ if TYPE_CHECKING:
     from interlock.target import Target
 
 __version__ = "0.1.0"
+
+if sys.platform not in {"linux", "darwin"}:
+    raise ImportError(
+        f"Interlock runs on Linux and macOS, on x86-64 and arm64, not on {sys.platform}"
+    )
 
 _HOMES = {
     "interlock.artifacts": ("Accepted", "CodeImage", "JumpTable", "Rejection", "Relocation"),

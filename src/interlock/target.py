@@ -48,6 +48,12 @@ AARCH64_LINUX = Target(
     arch=Arch.AARCH64, system=System.LINUX, cpu="generic", features=("+reserve-x18",)
 )
 
+# Not in TARGETS, and nothing of it has run on a Mac.  macOS 12 runs on processors without AVX2.
+X86_64_MACOS = Target(arch=Arch.X86_64, system=System.MACOS, cpu="x86-64-v2")
+AARCH64_MACOS = Target(
+    arch=Arch.AARCH64, system=System.MACOS, cpu="apple-m1", features=("+reserve-x18",)
+)
+
 TARGETS = {str(each): each for each in (X86_64_LINUX_V3, AARCH64_LINUX)}
 """By their names on the command line."""
 
@@ -58,11 +64,16 @@ _V2_FLAGS = frozenset({"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 
 def host_target() -> Target | None:
     """The target of this machine, or None where this version generates no code for it."""
-    machine = os.uname().machine if sys.platform == "linux" else ""
-    if machine == "aarch64":
-        return AARCH64_LINUX
-    if machine != "x86_64":
+    if sys.platform not in {"linux", "darwin"}:
         return None
+    system, machine = sys.platform, os.uname().machine
+    fixed = {
+        ("linux", "aarch64"): AARCH64_LINUX,
+        ("darwin", "arm64"): AARCH64_MACOS,
+        ("darwin", "x86_64"): X86_64_MACOS,
+    }
+    if (system, machine) != ("linux", "x86_64"):
+        return fixed.get((system, machine))
     flags = _cpu_flags()
     if flags >= _V3_FLAGS | _V2_FLAGS:
         return X86_64_LINUX_V3

@@ -36,11 +36,17 @@ from interlock.core.execution import (
     trap_text,
     write_pointers,
 )
-from interlock.core.library import WRITER_PATH
+from interlock.core.library import (
+    WRITER_CALLBACK,
+    WRITER_PATH,
+    WRITER_PROCESS,
+)
 from interlock.core.raw_memory import Block, read_bytes, read_u64, write_bytes, write_u64
 
 __all__ = [
+    "WRITER_CALLBACK",
     "WRITER_PATH",
+    "WRITER_PROCESS",
     "Arena",
     "Block",
     "ExecContext",

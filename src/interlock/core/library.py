@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 # os.path, not pathlib: start-up time.
 _NATIVE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_native")  # noqa: PTH100, PTH118, PTH120
 WRITER_PATH: Final = f"{_NATIVE}/interlock-writer"
+_LIBRARY: Final = "libinterlock.dylib" if sys.platform == "darwin" else "libinterlock.so"
 
 # il_status
 OK: Final = 0
 REJECTED: Final = 1
 INVALID_ARGUMENT: Final = 3
 STALE: Final = 8
+
+# il_writer
+WRITER_PROCESS: Final = 1
+WRITER_CALLBACK: Final = 3
 
 _u32, _u64, _pointer, _bool = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_bool
 
@@ -147,7 +152,7 @@ _PROTOTYPES: Final = {
 
 
 def _load_core(kind: type[ctypes.CDLL]) -> ctypes.CDLL:
-    path = f"{_NATIVE}/libinterlock.so"
+    path = f"{_NATIVE}/{_LIBRARY}"
     try:
         library = kind(path)
     except OSError as error:

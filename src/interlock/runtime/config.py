@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 class Protection(enum.Enum):
     """Who can write published code (design: two facts, never rounded up into one word).
 
-    Only `SEALED` exists in this version: the writable view lives in a separate writer process and the
-    application's views come from a sealed memfd.  Where that cannot be had, opening an engine raises
-    `CodeMemoryError`; there is no weaker fallback.
+    `SEALED`, on Linux: the writable view lives in a separate writer process and the application's views come from a
+    sealed memfd.  Where that cannot be had, opening an engine raises `CodeMemoryError`; there is no weaker fallback.
+    `APPLE`, on Apple silicon: a thread can write only inside the core's write callback, and then not run code.
+    `UNPROTECTED`, on Intel Macs: code memory is writable and executable, as Apple has it there.
+    Nothing of this has run on a Mac.
     """
 
     SEALED = "sealed"
+    APPLE = "apple"
+    UNPROTECTED = "unprotected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

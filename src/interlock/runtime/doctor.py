@@ -19,6 +19,7 @@ from interlock import core
 from interlock.core import attacks
 from interlock.errors import CodeMemoryError, InternalError
 from interlock.runtime.config import Protection
+from interlock.runtime.protection import protection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ class Diagnosis:
     """How code memory is held here."""
 
     level: Protection | None  # None: no code memory can be had, `problem` says why
-    writer: str  # who can write: "process" or "none"
+    writer: str  # who can write: "process", "callback", "anyone" or "none"
     mapping: tuple[str, ...]  # how the mapping is held: "seals", "mseal"
     attempts: tuple[Attempt, ...]
     problem: str = ""
@@ -66,6 +67,15 @@ def diagnose() -> Diagnosis:
     except CodeMemoryError as error:
         return Diagnosis(level=None, writer="none", mapping=(), attempts=(), problem=str(error))
     info = core.describe_region()
+    if info.writer != core.WRITER_PROCESS:
+        is_callback = info.writer == core.WRITER_CALLBACK
+        return Diagnosis(
+            level=protection_of(info),
+            writer="callback" if is_callback else "anyone",
+            mapping=(),
+            attempts=(),
+            problem="no attack was tried: they are written for Linux, and nothing of this has run on a Mac",
+        )
     mapping = tuple(
         name for name, has in (("seals", info.has_seals), ("mseal", info.has_mseal)) if has
     )

@@ -54,7 +54,9 @@ class Engine:
     @property
     def protection(self) -> Protection:
         """Who can write published code, and how the mapping is held."""
-        return Protection.SEALED
+        from interlock.runtime.protection import protection_of
+
+        return protection_of(core.describe_region())
 
     @property
     def is_closed(self) -> bool:
@@ -298,6 +300,6 @@ def _require_host_target() -> Target:
     target = host_target()
     if target is None:
         raise UnsupportedError(
-            "code generation for this machine (this version needs Linux on x86-64, level x86-64-v2, or on AArch64)"
+            "code generation for this machine (this version needs Linux or macOS on x86-64, level x86-64-v2, or on AArch64)"
         )
     return target

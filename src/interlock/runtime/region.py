@@ -44,7 +44,7 @@ class Region:
         target = host_target()
         if target is None:
             raise UnsupportedError(
-                "code memory on this machine (this version needs Linux on x86-64 or AArch64)"
+                "code memory on this machine (this version needs Linux or macOS on x86-64 or AArch64)"
             )
         self.target = target
         core.open_region()
