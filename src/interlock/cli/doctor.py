@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Opens a region as `interlock run` does and attacks it from child processes: by mprotect, remapping, new mappings, memory
 files, process_vm_writev and ptrace, before and after `interlock.harden_process()`; as root also as an ordinary user.
-An attack that is denied is a good sign.  As root, attacks on the writer process succeed until the process is hardened.
+An attack that is denied is a good sign.  The level counts what an ordinary user can do to published code.
+
+child_*, outsider_*   by a forked child; by another process of the same user, which is never hardened
+*_writer              on the writer process: as root they succeed until the process is hardened (an outsider's always)
+new_*                 not on published code: other executable memory, which is refused after harden_process() only
 
 examples:
   interlock doctor
   interlock doctor --require sealed      exit status 1 unless code memory has this level
   interlock doctor --json
 """
-_ADVICE = (
-    "code memory needs memfd_create with seals (Linux 5.1; not in gVisor), executable memfds (vm.memfd_noexec below 2) and "
-    "leave to start a process"
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _print_table(found: Diagnosis, level: str, *, is_coloured: bool) -> None:
     print(f"writer   {found.writer}: who can write code")
     print(f"mapping  {', '.join(found.mapping) or '-'}: how it is held")
     if found.problem:
-        print(f"problem  {found.problem}\n         {_ADVICE}")
+        print("problem  " + found.problem.replace("\n", "\n         "))
     width = max((len(each.name) for each in found.attempts), default=0)
     heading = None
     for each in found.attempts:
