@@ -24,6 +24,8 @@ FLIPPER = lib.LANDING + lib.code(
 
 # Of the payload: the entries, here one offset, come before the code.
 ENTRY_BYTES, RULE_ENTRY = 4, 3
+# More than asked for is published until both outcomes were met: on a busy machine the other thread may come late.
+PATIENCE = 20
 
 
 @pytest.mark.parametrize("attacked", ["image", "payload's code", "payload's entry"])
@@ -51,8 +53,14 @@ def test_memory_that_changes_never_gets_an_unchecked_instruction_in(
     thread = threading.Thread(target=function, args=(target, ctypes.addressof(stop)))
     thread.start()
     seen = {lib.OK: 0, lib.REJECTED: 0}
+    wanted: int = request.config.getoption("--publishes")
+    is_met = False
     try:
-        for _ in range(request.config.getoption("--publishes")):
+        for number in range(PATIENCE * wanted):
+            # An entry that changes all the time is hardly ever a good one.
+            is_met = seen[lib.REJECTED] > 0 and (seen[lib.OK] > 0 or attacked == "payload's entry")
+            if number >= wanted and is_met:
+                break
             status, code, address, verdict = _publish(core, arena, buffer, size)
             seen[status] += 1
             if status == lib.OK:
@@ -67,9 +75,8 @@ def test_memory_that_changes_never_gets_an_unchecked_instruction_in(
         thread.join()
         core.close_arena(arena)
 
-    # Both were met: else nothing was tested.  (An entry that changes all the time is hardly ever a good one.)
-    assert seen[lib.REJECTED] > 0
-    assert seen[lib.OK] > 0 or attacked == "payload's entry"
+    # Else nothing was tested.
+    assert is_met, seen
 
 
 def payload_address() -> int:
