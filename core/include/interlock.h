@@ -53,6 +53,8 @@ enum {
     IL_ARENA_IMPORTS_MAX = 256,
     IL_ARENAS_MAX = 4096,
     IL_THREADS_MAX = 8192,              /* threads that have run published code and not ended */
+    IL_RESERVATIONS_MAX = 8,            /* of code memory: a process's own and those of the processes it was forked from */
+    IL_PATH_BYTES_MAX = 4096,           /* of the writer program, with the final NUL */
     IL_INSTRUCTION_BYTES_MAX = 15,
     IL_FRAME_BYTES_MAX = 256 << 10,     /* one stack frame of published code; a larger adjustment of sp is refused */
     IL_STACK_ROOM_BYTES = 768 << 10,    /* kept free below the stack limit: one frame, one gate, one signal frame */
@@ -186,7 +188,11 @@ typedef struct il_failure {
 IL_API void il_last_failure(il_failure *failure_out);
 
 /* Opens the process's region on first use (idempotent; later calls ignore the path).  writer_path: absolute path of the
- * interlock-writer program; macOS has none and ignores it. */
+ * interlock-writer program; macOS has none and ignores it.
+ *
+ * A forked child runs on what was published before, until the parent retires it; the parent's handles are IL_STALE there.  The first
+ * il_arena_open of the child opens a region of its own, with the same writer_path (macOS: IL_UNSUPPORTED).  A process that vfork or
+ * a bare system call made cannot publish: IL_FORKED. */
 IL_API il_status il_region_open(const char *writer_path);
 IL_API il_status il_region_describe(il_region_info *info_out);
 

@@ -98,9 +98,8 @@ static il_status drop_in_all_threads(void) {
 il_status il_harden(void) {
     struct sock_filter program[6 + 5 * REFUSED + 1];
     const struct sock_fprog filter = {.len = make_filter(program), .filter = program};
-    static bool is_done;
     void *frame;
-    if (is_done) return IL_OK;
+    if (il_is_hardened) return IL_OK;
     (void)backtrace(&frame, 1); /* loads libgcc_s, without which glibc ends the process when a thread calls pthread_exit */
     const il_status dropped = drop_in_all_threads();
     if (dropped != IL_OK) return dropped;
@@ -112,6 +111,6 @@ il_status il_harden(void) {
         return il_fail(IL_SYSTEM, "PR_SET_MDWE", errno);
     const long status = syscall(IL_SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
     if (status != 0) return il_fail(IL_UNSUPPORTED, status > 0 ? "a thread has a seccomp filter of its own" : "seccomp", status > 0 ? 0 : errno);
-    is_done = true;
+    il_is_hardened = true;
     return IL_OK;
 }

@@ -4,6 +4,7 @@
 #include "region.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "arch.h"
@@ -13,37 +14,73 @@
 enum { PARTS_MAX = 7 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pid_t owner; /* process that opened the region; -1 in its forks; 0 = not open.  Read without the lock, atomically */
+static pid_t owner; /* process that opened the last reservation; 0: none is this process's own */
+static char writer_path[IL_PATH_BYTES_MAX]; /* that the first was opened with: forks open theirs with it */
 static il_views views;
 static bool is_lost;
 static uint64_t taken_bytes, quarantined_bytes;
-uint64_t il_code_base;
+uint64_t il_code_bases[IL_RESERVATIONS_MAX];
+uint32_t il_reservations;
+bool il_is_hardened;
 
-/* The forked child must not keep the writer alive, nor talk to it.  Its lock may be held by a thread that is not there. */
-static void leave_to_parent(void) {
-    if (owner <= 0) return;
-    __atomic_store_n(&owner, -1, __ATOMIC_RELAXED);
-    il_views_close(&views);
+void il_region_lock(void) { (void)pthread_mutex_lock(&lock); }
+
+void il_region_unlock(void) { (void)pthread_mutex_unlock(&lock); }
+
+/* A forked child must not keep the parent's writer alive, nor talk to it. */
+void il_region_forget(void) {
+    if (owner != 0 && !is_lost) il_views_close(&views);
+    owner = 0;
+    is_lost = false;
+    taken_bytes = quarantined_bytes = 0;
 }
 
-static bool is_forked(void) {
-    pid_t opened_by = __atomic_load_n(&owner, __ATOMIC_ACQUIRE);
-    return opened_by != 0 && opened_by != getpid();
+/* A handle that leaves carries the number of its reservation, so that a child's writer, which counts from the start again, is never
+ * asked about one that the parent's gave out. */
+enum { RESERVATION_SHIFT = 28, RESERVATION_MASK = 15 };
+_Static_assert((IL_CODE_VIEW_BYTES / IL_SLOT_GRAIN_BYTES) <= 1 << RESERVATION_SHIFT && IL_ARENAS_MAX <= 1 << RESERVATION_SHIFT &&
+                   IL_RESERVATIONS_MAX <= RESERVATION_MASK + 1, "indices and reservations fit into a handle");
+
+static uint64_t reservation_bits(void) { return (uint64_t)(il_reservations - 1) << RESERVATION_SHIFT; }
+
+static il_status open_own(void) {
+    if (il_is_hardened) return il_fail(IL_UNSUPPORTED, "a region cannot be opened after the process was hardened", 0);
+    if (il_reservations == IL_RESERVATIONS_MAX) return il_fail(IL_NO_MEMORY, "a fork of a fork, too many times: IL_RESERVATIONS_MAX", 0);
+    if (!il_forks_prepared()) return il_fail(IL_NO_MEMORY, "pthread_atfork", 0);
+    il_status status = il_threads_open();
+    if (status == IL_OK) status = il_forks_track(il_reservations);
+    if (status != IL_OK) return status;
+    status = il_views_open(writer_path, &views);
+    if (status != IL_OK) {
+        il_forks_untrack(il_reservations);
+        return status;
+    }
+    il_code_bases[il_reservations] = views.code_base;
+    __atomic_store_n(&il_reservations, il_reservations + 1, __ATOMIC_RELEASE);
+    owner = getpid();
+    return IL_OK;
 }
 
-/* Takes the lock when the region can be used; the caller releases it on IL_OK only. */
-static il_status enter(void) {
-    if (is_forked()) return il_fail(IL_FORKED, "the region belongs to the parent process", 0);
-    (void)pthread_mutex_lock(&lock);
+/* Takes the lock when the region can be used; the caller releases it on IL_OK only.  A handle is replaced by what the writer calls
+ * it; opening an arena is what opens a forked child's own reservation. */
+static il_status enter(uint64_t *handle) {
+    il_region_lock();
     il_status status = IL_OK;
-    if (owner == 0) status = il_fail(IL_INVALID_ARGUMENT, "the region is not open", 0);
+    if (owner == 0 && il_reservations == 0) status = il_fail(IL_INVALID_ARGUMENT, "the region is not open", 0);
+    else if (owner == 0 && handle == NULL) status = open_own();
+    else if (owner == 0) status = il_fail(IL_STALE, "the handle is the parent process's", 0);
+    else if (owner != getpid()) status = il_fail(IL_FORKED, "the process was not forked by the C library's fork", 0);
     else if (is_lost) status = il_fail(IL_WRITER_LOST, "the writer process has ended", 0);
-    if (status != IL_OK) (void)pthread_mutex_unlock(&lock);
+    if (status == IL_OK && handle != NULL) {
+        *handle ^= reservation_bits();
+        if ((*handle >> RESERVATION_SHIFT & RESERVATION_MASK) != 0) status = il_fail(IL_STALE, "the handle is another process's", 0);
+    }
+    if (status != IL_OK) il_region_unlock();
     return status;
 }
 
 static il_status leave(il_status status) {
-    (void)pthread_mutex_unlock(&lock);
+    il_region_unlock();
     return status;
 }
 
@@ -80,8 +117,9 @@ static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_o
     return lose_writer(IL_PROTOCOL, "reply of the writer", 0);
 }
 
-/* Whether what was retired before now may be used again.  What is retired by the same request waits for the next one. */
-static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_is_running(); }
+/* Whether what was retired before now may be used again: nobody is inside.  What is retired by the same request waits for the
+ * next one. */
+static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_is_running() && !il_forks_live(il_reservations - 1); }
 
 /* What was retired is room, if nobody is inside any more: a full region is tried again with it. */
 static il_status transact_or_reclaim(const struct iovec *parts, uint32_t count, il_request *request, il_reply *reply_out) {
@@ -95,30 +133,23 @@ static il_status transact_or_reclaim(const struct iovec *parts, uint32_t count, 
     return transact(copy, count, reply_out);
 }
 
-il_status il_region_open(const char *writer_path) {
-    if (writer_path == NULL || writer_path[0] != '/') return il_fail(IL_INVALID_ARGUMENT, "the writer's path is not absolute", 0);
-    if (is_forked()) return il_fail(IL_FORKED, "the region belongs to the parent process", 0);
-    static bool has_fork_handler;
-    (void)pthread_mutex_lock(&lock);
+il_status il_region_open(const char *path) {
+    if (path == NULL || path[0] != '/' || strlen(path) >= sizeof writer_path)
+        return il_fail(IL_INVALID_ARGUMENT, "the writer's path is not absolute, or too long", 0);
+    il_region_lock();
+    if (owner != 0 && owner != getpid()) return leave(il_fail(IL_FORKED, "the process was not forked by the C library's fork", 0));
     if (owner != 0) return leave(is_lost ? il_fail(IL_WRITER_LOST, "the writer process has ended", 0) : IL_OK);
-    if (!has_fork_handler) has_fork_handler = pthread_atfork(NULL, NULL, leave_to_parent) == 0;
-    if (!has_fork_handler) return leave(il_fail(IL_NO_MEMORY, "pthread_atfork", 0));
-    il_status status = il_threads_open();
-    if (status == IL_OK) status = il_views_open(writer_path, &views);
-    if (status != IL_OK) return leave(status);
-    __atomic_store_n(&il_code_base, views.code_base, __ATOMIC_RELEASE);
-    __atomic_store_n(&owner, getpid(), __ATOMIC_RELEASE);
-    return leave(IL_OK);
+    memcpy(writer_path, path, strlen(path) + 1);
+    return leave(open_own());
 }
 
 il_status il_region_describe(il_region_info *info_out) {
     if (info_out == NULL) return il_fail(IL_INVALID_ARGUMENT, "info_out", 0);
-    bool is_other = is_forked();
-    if (!is_other) (void)pthread_mutex_lock(&lock);
-    bool is_open = il_code_base != 0, has_writer = is_open && !is_lost && !is_other;
+    il_region_lock();
+    const bool is_open = il_reservations != 0, has_writer = owner != 0 && owner == getpid() && !is_lost;
     *info_out = (il_region_info){
-        .code_base = il_code_base,
-        .rodata_base = is_open ? il_code_base + IL_RODATA_DELTA : 0,
+        .code_base = views.code_base,
+        .rodata_base = is_open ? views.code_base + IL_RODATA_DELTA : 0,
         .view_bytes = is_open ? IL_CODE_VIEW_BYTES : 0,
         .writer = has_writer ? views.writer : IL_WRITER_NONE,
         .writer_pid = has_writer ? views.writer_pid : 0,
@@ -126,14 +157,14 @@ il_status il_region_describe(il_region_info *info_out) {
         .has_mseal = views.has_mseal,
         .code_bytes_used = taken_bytes,
     };
-    return is_other ? IL_OK : leave(IL_OK);
+    return leave(IL_OK);
 }
 
 il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il_policy *policy, uint64_t code_bytes_max,
                         il_arena *arena_out) {
     if (arena_out == NULL || (imports == NULL && import_count != 0) || import_count > IL_ARENA_IMPORTS_MAX)
         return il_fail(IL_INVALID_ARGUMENT, "imports or arena_out", 0);
-    il_status status = enter();
+    il_status status = enter(NULL);
     if (status != IL_OK) return status;
     il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count};
     const il_policy permitted = IL_POLICY_PERMITTED;
@@ -144,12 +175,12 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
         part_of(imports, import_count * sizeof *imports),
     };
     status = transact_or_reclaim(parts, 3, &request, &reply);
-    if (status == IL_OK) *arena_out = reply.handle;
+    if (status == IL_OK) *arena_out = reply.handle | reservation_bits();
     return leave(status);
 }
 
 static il_status end_of_life(il_operation operation, uint64_t handle) {
-    il_status status = enter();
+    il_status status = enter(&handle);
     if (status != IL_OK) return status;
     il_request request = {.operation = operation, .handle = handle, .may_reclaim = may_reclaim()};
     il_reply reply;
@@ -182,7 +213,7 @@ il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, u
         *verdict_out = (il_verdict){.rule = IL_RULE_IMAGE_SIZE, .detail = "a count is above its limit"};
         return IL_REJECTED;
     }
-    il_status status = enter();
+    il_status status = enter(&arena);
     if (status != IL_OK) return status;
     il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch, .code_bytes = once.code_bytes,
                           .rodata_bytes = once.rodata_bytes, .entry_count = once.entry_count,
@@ -200,7 +231,7 @@ il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, u
     status = transact_or_reclaim(parts, PARTS_MAX, &request, &reply);
     if (status == IL_REJECTED) *verdict_out = reply.verdict;
     if (status == IL_OK) {
-        *code_out = reply.handle;
+        *code_out = reply.handle | reservation_bits();
         *address_out = views.code_base + reply.slot_offset;
     }
     return leave(status);

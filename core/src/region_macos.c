@@ -88,6 +88,7 @@ static il_status map_span(uint8_t **code_out) {
 
 il_status il_views_open(const char *writer_path, il_views *views_out) {
     (void)writer_path; /* there is no program to start */
+    if (writer.state.code != NULL) return il_fail(IL_UNSUPPORTED, "a forked process gets no region beside its parent's (A1)", 0);
     uint8_t *code;
     /* All zero: in a forked child it is a copy of the parent's. */
     if (mmap(&writer, sizeof writer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0) == MAP_FAILED)

@@ -24,6 +24,10 @@ typedef struct chain {
 static chain chains[SIGNALS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+void il_traps_lock(void) { (void)pthread_mutex_lock(&lock); }
+
+void il_traps_unlock(void) { (void)pthread_mutex_unlock(&lock); }
+
 static _Thread_local uint32_t chaining __attribute__((tls_model("initial-exec")));
 static _Thread_local bool has_deadline __attribute__((tls_model("initial-exec")));
 static _Thread_local uint64_t deadline __attribute__((tls_model("initial-exec"))); /* nanoseconds of the monotonic clock */
@@ -32,7 +36,7 @@ static _Thread_local uint64_t deadline __attribute__((tls_model("initial-exec"))
 static uint32_t kind_of_fault(int number, const siginfo_t *info, uint64_t pc) {
     switch (number) {
     case SIGILL:
-    case SIGTRAP: return il_trap_kind_at((const uint8_t *)(uintptr_t)pc, il_code_base + IL_CODE_VIEW_BYTES - pc);
+    case SIGTRAP: return il_trap_kind_at((const uint8_t *)(uintptr_t)pc, il_code_end(pc) - pc);
     case SIGSEGV:
     case SIGBUS: return il_is_memory_addr((uint64_t)(uintptr_t)info->si_addr) ? IL_TRAP_MEMORY_OUT_OF_BOUNDS : IL_TRAP_FAULT;
     default: return IL_TRAP_FAULT;
@@ -143,10 +147,10 @@ static bool install(int index) {
 
 il_status il_traps_install(void) {
     il_status status = IL_OK;
-    (void)pthread_mutex_lock(&lock);
+    il_traps_lock();
     for (int i = 0; i < SIGNALS && status == IL_OK; i++)
         if (!install(i)) status = il_fail(IL_SYSTEM, "sigaction", errno);
-    (void)pthread_mutex_unlock(&lock);
+    il_traps_unlock();
     return status;
 }
 

@@ -66,5 +66,9 @@ static inline bool il_bit_test(const uint64_t *bits, uint32_t index) { return (b
 static inline void il_bit_set(uint64_t *bits, uint32_t index) { bits[index >> 6] |= UINT64_C(1) << (index & 63); }
 static inline void il_bit_clear(uint64_t *bits, uint32_t index) { bits[index >> 6] &= ~(UINT64_C(1) << (index & 63)); }
 
+/* validate_public.c, in a forked child: nobody is validating there. */
+void il_validate_forget(void);
+
 #pragma GCC visibility pop
+
 #endif

@@ -9,6 +9,9 @@
 static pthread_mutex_t scratch_lock = PTHREAD_MUTEX_INITIALIZER;
 static il_validate_scratch scratch;
 
+/* Not taken before a fork, as others are: a report may wait for what the forking thread holds.  Nothing of the scratch outlasts a call. */
+void il_validate_forget(void) { scratch_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; }
+
 static bool is_complete(const il_image *image) {
     return image != NULL && (image->code != NULL || image->code_bytes == 0) && (image->rodata != NULL || image->rodata_bytes == 0) &&
            (image->entries != NULL || image->entry_count == 0) && (image->relocations != NULL || image->relocation_count == 0) &&

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 # Names differ where the header's word needs no unit in C.
 _RENAMED = {"IL_RODATA_DELTA": "RODATA_DELTA_BYTES"}
 # Used inside the core only.
-_CORE_ONLY = {"IL_ARENAS_MAX", "IL_INSTRUCTION_BYTES_MAX", "IL_ERRNO_TEXT_BYTES"}
+_CORE_ONLY = {
+    "IL_ARENAS_MAX",
+    "IL_ERRNO_TEXT_BYTES",
+    "IL_INSTRUCTION_BYTES_MAX",
+    "IL_PATH_BYTES_MAX",
+    "IL_RESERVATIONS_MAX",
+}
 
 
 def _header_limits(repository: Path) -> dict[str, int]:

@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from interlock.core import library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def core_directory() -> Path:
     """The directory with libinterlock.so and interlock-writer."""
     return Path(library.WRITER_PATH).parent
+
+
+@pytest.fixture
+def in_child(core_directory: Path) -> Callable[[str], str]:
+    """Runs Python in a process of its own, with `core` (not open) and `lib`; returns what it prints."""
+
+    def run(body: str) -> str:
+        head = """
+            import ctypes, os, signal, sys, threading
+            from pathlib import Path
+            sys.path.insert(0, sys.argv[1])
+            import core_library as lib
+            core = lib.Core(Path(sys.argv[2]))
+        """
+        script = textwrap.dedent(head) + textwrap.dedent(body)
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(HERE), str(core_directory)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,32 +38,6 @@ def arena(core: Any) -> Iterator[int]:
     assert status == lib.OK
     yield handle
     core.close_arena(handle)
-
-
-@pytest.fixture
-def in_child(core_directory: Path) -> Callable[[str], str]:
-    """Runs Python in a process of its own, with `core` (not open) and `lib`; returns what it prints."""
-
-    def run(body: str) -> str:
-        head = """
-            import ctypes, os, signal, sys, threading
-            from pathlib import Path
-            sys.path.insert(0, sys.argv[1])
-            import core_library as lib
-            core = lib.Core(Path(sys.argv[2]))
-        """
-        script = textwrap.dedent(head) + textwrap.dedent(body)
-        done = subprocess.run(
-            [sys.executable, "-c", script, str(HERE), str(core_directory)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    return run
 
 
 def _view(core: Any, length: int) -> bytes:
@@ -341,35 +314,6 @@ def test_death_of_the_writer_is_an_error_for_good(in_child: Callable[[str], str]
     """)
     lost = lib.WRITER_LOST
     assert out == f"{lost} {lost}\n{lost} {lost} {lost} 0\n42"
-
-
-def test_fork_runs_code_but_does_not_publish(in_child: Callable[[str], str]) -> None:
-    out = in_child("""
-        assert core.open_region() == lib.OK
-        _, arena = core.open_arena(4096)
-        _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
-        child = os.fork()
-        if child == 0:
-            statuses = (core.publish(arena, lib.RETURNS_42)[0], core.retire(handle), core.close_arena(arena),
-                        core.open_arena(4096)[0], core.open_region())
-            right = set(statuses) == {lib.FORKED} and lib.call(address) == 42 and core.describe().writer == 0
-            os._exit(0 if right else 1)
-        print(os.waitpid(child, 0)[1], core.publish(arena, lib.RETURNS_42)[0])
-    """)
-    assert out == "0 0"
-
-
-def test_fork_before_opening_has_a_region_of_its_own(in_child: Callable[[str], str]) -> None:
-    out = in_child("""
-        child = os.fork()
-        assert core.open_region() == lib.OK
-        _, arena = core.open_arena(4096)
-        works = lib.call(core.publish(arena, lib.RETURNS_42)[2]) == 42
-        if child == 0:
-            os._exit(0 if works else 1)
-        print(os.waitpid(child, 0)[1], works)
-    """)
-    assert out == "0 True"
 
 
 _FAKE_WRITER = """\
