@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 import weakref
 from pathlib import Path
@@ -338,31 +337,6 @@ def test_code_above_the_engines_limit_is_a_clear_error() -> None:
         )
         with pytest.raises(interlock.CodeMemoryError, match="quota"):
             instance.exports.f()
-
-
-def test_a_fork_runs_what_is_published_and_publishes_nothing(make: Make) -> None:
-    exporter = make(EXPORTER)
-    assert exporter.exports.twice(1) == 2
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            right = exporter.exports.twice(21) == 42
-            try:
-                exporter.exports.indirect(1, 1)
-            except interlock.CodeMemoryError as error:
-                right = right and "fork" in str(error)
-            else:
-                right = False
-            status = 0 if right else 2
-        finally:
-            os._exit(status)
-    _, waited = os.waitpid(pid, 0)
-
-    assert os.waitstatus_to_exitcode(waited) == 0
-    assert exporter.exports.twice(4) == 8
-    with pytest.raises(interlock.Trap, match="uninitialized"):
-        exporter.exports.indirect(1, 1)
 
 
 @pytest.mark.parametrize(

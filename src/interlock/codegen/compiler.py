@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from interlock import limits
@@ -43,8 +44,8 @@ class Compiler:
         self.target = target
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner = os.getpid()
         self._is_closed = False
+        _compilers.add(self)
 
     def prestart(self) -> None:
         """Start the process, so that it loads LLVM while the host reads the program."""
@@ -85,15 +86,13 @@ class Compiler:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._is_closed:
             raise ClosedError("the compiler is closed")
-        if self._owner != os.getpid():  # a fork: the parent's process is not ours to talk to
-            self._process, self._owner = None, os.getpid()
         if self._process is None:
             self._process = _start(self.target)
         return self._process
 
     def _stop(self) -> None:
         process, self._process = self._process, None
-        if process is None or self._owner != os.getpid():
+        if process is None:
             return
         with contextlib.suppress(OSError):
             process.kill()
@@ -104,10 +103,26 @@ class Compiler:
                     pipe.close()
         process.wait()
 
+    def forget_parent(self) -> None:
+        """In a forked process: another thread may have held the lock, and the compiler process is the parent's."""
+        self._lock = threading.Lock()
+        self._process = None
+
     def __del__(self) -> None:
         """An engine that was not closed leaves no process behind."""
         with contextlib.suppress(Exception):
             self._stop()
+
+
+_compilers: weakref.WeakSet[Compiler] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for compiler in _compilers:
+        compiler.forget_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _start(target: Target) -> subprocess.Popen[bytes]:

@@ -45,33 +45,48 @@ class Arena:
     """A share of the region with its own import table, frozen when it is opened.
 
     `imports` maps names to absolute addresses; `policy` is frozen in the writer process.  Closing retires all its code.
+    In a forked process it goes on with the same imports, quota and policy, in that process's own region.
     """
 
     def __init__(
         self, imports: Mapping[str, int], *, code_bytes_max: int, policy: Policy | None = None
     ) -> None:
-        self._handle: int | None = None
         self._import_indices = {name: index for index, name in enumerate(imports)}
-        table = array.array("Q", imports.values())
+        self._table = array.array("Q", imports.values())
+        self._policy = policy
+        self._code_bytes_max = code_bytes_max
+        self._is_closed = False
+        # By process: in a fork the parent's handle names nothing, and the arena is opened again in the fork's own region.
+        self._handles = {os.getpid(): self._open()}
+
+    def _open(self) -> int:
         handle = ctypes.c_uint64()
         status = CORE.il_arena_open(
-            _address(table),
-            len(table),
-            _policy(policy, self._import_indices),
-            code_bytes_max,
+            _address(self._table),
+            len(self._table),
+            _policy(self._policy, self._import_indices),
+            self._code_bytes_max,
             ctypes.byref(handle),
         )
         check(status, "open an arena of code memory")
-        self._handle = handle.value
+        return handle.value
+
+    def _reopen(self) -> int:
+        opened = self._open()
+        handle = self._handles.setdefault(os.getpid(), opened)
+        if handle != opened:  # another thread was faster
+            _end(CORE_HELD.il_arena_close(opened), "close an arena of code memory")
+        return handle
 
     def publish(self, image: CodeImage) -> PublishedCode:
         """Have the writer validate and write an image.  Raises `CodeRejectedError`, and then nothing was written."""
-        if self._handle is None:
+        if self._is_closed:
             raise ClosedError("the arena is closed")
+        handle = self._handles.get(os.getpid()) or self._reopen()
         with_arrays = _Marshalled(image, self._import_indices)
         code, address, verdict = ctypes.c_uint64(), ctypes.c_uint64(), Verdict()
         status = CORE.il_publish(
-            self._handle,
+            handle,
             ctypes.byref(with_arrays.image),
             ctypes.byref(code),
             ctypes.byref(address),
@@ -83,8 +98,9 @@ class Arena:
         return PublishedCode(code.value, CodeAddr(address.value), image)
 
     def close(self) -> None:
-        """Retire all code.  Idempotent."""
-        handle, self._handle = self._handle, None
+        """Retire all code that this process published.  Idempotent."""
+        self._is_closed = True
+        handle = self._handles.pop(os.getpid(), None)
         if handle is not None:
             _end(CORE_HELD.il_arena_close(handle), "close an arena of code memory")
 

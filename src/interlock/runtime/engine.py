@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import itertools
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Self
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 class Engine:
     """Compiles, publishes and instantiates modules; closing it retires all their code.
 
+    In a forked process it goes on: what is published runs, and what is compiled there is published in that process's own region.
     Raises `CodeMemoryError` when this system cannot hold code as `Protection.SEALED` demands, and
     `UnsupportedError` on a machine for which no code can be generated.
     """
@@ -50,6 +53,7 @@ class Engine:
         self._modules: list[Module] = []
         self._closed_code = _closed_code()
         self._is_closed = False
+        _engines.add(self)
 
     @property
     def protection(self) -> Protection:
@@ -265,14 +269,25 @@ class Module:
         return addresses
 
 
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Another thread, which the child does not have, may have held the lock."""
+    for engine in _engines:
+        engine._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
 _type_ids: dict[FuncType, int] = {}
-_type_ids_lock = threading.Lock()
+_next_type_id = itertools.count(1)
 
 
 def type_id(func_type: FuncType) -> int:
     """The process-wide number of a function type; equal types have equal numbers, from 1."""
-    with _type_ids_lock:
-        return _type_ids.setdefault(func_type, len(_type_ids) + 1)
+    found = _type_ids.get(func_type)
+    return found if found is not None else _type_ids.setdefault(func_type, next(_next_type_id))
 
 
 def make_trap(kind: int, function: str) -> Trap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, Literal, Self
 
 from interlock.errors import ClosedError
@@ -38,6 +39,17 @@ class Inherit(enum.Enum):
 
 
 INHERIT: Final = Inherit.INHERIT
+
+_systems: weakref.WeakSet[Wasi] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Another thread, which the child does not have, may have held the lock."""
+    for system in _systems:
+        system._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 _MASKS = {"i": (1 << 32) - 1, "I": (1 << 64) - 1}
 _CALL_MODULES = (fd_calls, path_calls, polling, process_calls)
@@ -76,6 +88,7 @@ class Wasi:
         self._table: DescriptorTable | None = None
         # Between finding a descriptor and using it, no other thread may close it: the host could reuse its number.
         self._lock = threading.RLock()
+        _systems.add(self)
 
     def imports(
         self,
