@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "region.h"
+#include "threads.h"
 #include "validate.h"
 
 enum { PROCESSES_MAX = 1000 };
@@ -73,6 +74,7 @@ static void in_child(void) {
         if (announce(families[i], self)) (void)__atomic_fetch_add(&families[i]->arrived, 1, __ATOMIC_SEQ_CST);
     il_region_forget();
     il_validate_forget();
+    il_threads_forget();
     in_parent();
 }
 

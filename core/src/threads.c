@@ -35,7 +35,7 @@ static void unregister(void *record) {
 }
 
 il_thread *il_thread_register(void) {
-    if (il_threads_open() != IL_OK) return NULL;
+    if (!is_open) return NULL;
     (void)pthread_mutex_lock(&lock);
     uint32_t i = 0;
     while (i < thread_count && threads[i].is_taken) i++;
@@ -97,7 +97,7 @@ il_status il_interrupt(void *const *contexts, uint32_t count) {
 }
 
 /* Of the threads that the child's memory tells of, only the one that forked is there. */
-static void forget_others(void) {
+void il_threads_forget(void) {
     (void)pthread_mutex_init(&lock, NULL); /* one of them may have held it */
     for (uint32_t i = 0; i < thread_count; i++) {
         if (&threads[i] == il_self) continue;
@@ -108,14 +108,11 @@ static void forget_others(void) {
     il_deadline_renew();
 }
 
-static void open_once(void) {
-    if (pthread_key_create(&ending, unregister) != 0) return;
-    is_open = pthread_atfork(NULL, NULL, forget_others) == 0;
-    il_has_barrier = is_open && il_barrier_prepare();
-}
-
 il_status il_threads_open(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, open_once);
-    return is_open ? IL_OK : il_fail(IL_NO_MEMORY, "pthread_key_create, pthread_atfork", 0);
+    if (is_open) return IL_OK;
+    const int error_number = pthread_key_create(&ending, unregister);
+    if (error_number != 0) return il_fail(IL_NO_MEMORY, "pthread_key_create", error_number);
+    is_open = true;
+    il_has_barrier = il_barrier_prepare();
+    return IL_OK;
 }

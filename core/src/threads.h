@@ -27,8 +27,9 @@ extern _Thread_local il_thread *il_self __attribute__((tls_model("initial-exec")
 /* Whether other threads can make this one execute a barrier (il_barrier), so that entering code needs none. */
 extern bool il_has_barrier;
 
-/* Once, before any code can be published. */
+/* Before any code can be published; calls are serialised by region.c. */
 il_status il_threads_open(void);
+void il_threads_forget(void); /* in a forked child */
 /* The record of the calling thread; NULL when IL_THREADS_MAX threads have one. */
 il_thread *il_thread_register(void);
 
