@@ -268,7 +268,8 @@ def test_the_application_cannot_change_the_policy_of_an_open_arena() -> None:
     status, handle = _open_arena(policy)
     assert status == library.OK
     arena = core.Arena({}, code_bytes_max=4096)
-    arena._handle, own = handle, arena._handle
+    (process, own), *_ = arena._handles.items()
+    arena._handles[process] = handle
 
     policy.image_code_bytes_max = limits.IMAGE_CODE_BYTES_MAX
     assert _open_arena(_permitted())[1] not in {0, handle}
@@ -277,7 +278,7 @@ def test_the_application_cannot_change_the_policy_of_an_open_arena() -> None:
     ):
         arena.publish(_image(RET))
 
-    arena._handle = own
+    arena._handles[process] = own
     assert library.CORE.il_arena_close(handle) == library.OK
 
 
