@@ -316,6 +316,35 @@ def test_death_of_the_writer_is_an_error_for_good(in_child: Callable[[str], str]
     assert out == f"{lost} {lost}\n{lost} {lost} {lost} 0\n42"
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["b'!'", "bytes(56)", "b'\\xff' * 56", "b'\\x01' + b'\\xff' * 4000", "os.urandom(56)"],
+)
+def test_hostile_requests_end_the_writer_at_most(
+    in_child: Callable[[str], str], message: str
+) -> None:
+    """Somebody in the application writes into the pipe of requests."""
+    out = in_child(f"""
+        def is_requests(fd):
+            try:
+                flags = Path("/proc/self/fdinfo/" + fd).read_text().split("flags:")[1].split()[0]
+            except FileNotFoundError:
+                return False
+            return int(flags, 8) & 3 == os.O_WRONLY
+        before = set(os.listdir("/proc/self/fd"))
+        assert core.open_region() == lib.OK
+        _, arena = core.open_arena(4096)
+        _, handle, address, _ = core.publish(arena, lib.RETURNS_42)
+        requests = min(int(fd) for fd in set(os.listdir("/proc/self/fd")) - before if is_requests(fd))
+        os.write(requests, {message})
+        statuses = {{core.publish(arena, lib.RETURNS_42)[0] for _ in range(3)}}
+        clear = statuses <= {{lib.OK, lib.INVALID_ARGUMENT, lib.WRITER_LOST, lib.PROTOCOL, lib.STALE, lib.REJECTED}}
+        views = [line for line in Path("/proc/self/maps").read_text().splitlines() if "interlock-code" in line]
+        print(clear, statuses != {{lib.OK}}, lib.call(address), [line.split()[1] for line in views])
+    """)
+    assert out == "True True 42 ['r-xs']"
+
+
 _FAKE_WRITER = """\
 #!{python}
 import fcntl, os, socket, struct

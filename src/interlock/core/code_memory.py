@@ -17,7 +17,7 @@ from interlock.errors import ClosedError, CodeRejectedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from interlock.artifacts import CodeImage
+    from interlock.artifacts import CodeImage, JumpTable, Relocation
     from interlock.policy import Policy
 
 
@@ -83,19 +83,18 @@ class Arena:
         if self._is_closed:
             raise ClosedError("the arena is closed")
         handle = self._handles.get(os.getpid()) or self._reopen()
-        with_arrays = _Marshalled(image, self._import_indices)
-        code, address, verdict = ctypes.c_uint64(), ctypes.c_uint64(), Verdict()
+        struct, answer = _marshalled(image, self._import_indices), library.Published()
         status = CORE.il_publish(
             handle,
-            ctypes.byref(with_arrays.image),
-            ctypes.byref(code),
-            ctypes.byref(address),
-            ctypes.byref(verdict),
+            ctypes.byref(struct),
+            ctypes.byref(answer),
+            ctypes.byref(answer, library.Published.address.offset),
+            ctypes.byref(answer, library.Published.verdict.offset),
         )
         if status == library.REJECTED:
-            raise CodeRejectedError(_rejection(verdict))
+            raise CodeRejectedError(_rejection(answer.verdict))
         check(status, "publish code")
-        return PublishedCode(code.value, CodeAddr(address.value), image)
+        return PublishedCode(answer.code, CodeAddr(answer.address), image)
 
     def close(self) -> None:
         """Retire all code that this process published.  Idempotent."""
@@ -141,10 +140,10 @@ def validate(
 ) -> Accepted | Rejection:
     """The code validator's first objection, or its yes."""
     indices = {name: index for index, name in enumerate(imports)}
-    with_arrays = _Marshalled(image, indices)
+    struct = _marshalled(image, indices)
     verdict = Verdict()
     status = CORE.il_validate(
-        ctypes.byref(with_arrays.image),
+        ctypes.byref(struct),
         _policy(policy, indices),
         len(imports),
         ctypes.byref(verdict),
@@ -160,12 +159,12 @@ def validate_all(
 ) -> list[Rejection]:
     """Every objection of the code validator, in the order of its checks."""
     indices = {name: index for index, name in enumerate(imports)}
-    with_arrays = _Marshalled(image, indices)
+    struct = _marshalled(image, indices)
     found: list[Rejection] = []
     report = library.REPORT(lambda _context, verdict: found.append(_rejection(verdict.contents)))
     count = ctypes.c_uint32()
     status = CORE_HELD.il_validate_all(
-        ctypes.byref(with_arrays.image),
+        ctypes.byref(struct),
         _policy(policy, indices),
         len(imports),
         report,
@@ -177,36 +176,42 @@ def validate_all(
     return found
 
 
-class _Marshalled:
-    """An image as the core's struct, with the arrays that it points to."""
+def _marshalled(image: CodeImage, import_indices: Mapping[str, int]) -> Image:
+    """An image as the core's struct, which keeps alive what it points to.  Positional arguments: this is half of a publish."""
+    # Several names may share an entry; the core wants offsets, ascending.
+    entries = array.array("I", sorted(set(image.entries.values())))
+    relocations, jump_tables = image.relocations, image.jump_tables
+    return Image(
+        image.target.arch.value,
+        len(image.code),
+        len(image.rodata),
+        len(entries),
+        len(relocations),
+        len(jump_tables),
+        image.code,
+        image.rodata,
+        entries.tobytes(),
+        _relocations(relocations, import_indices) if relocations else None,
+        _jump_tables(jump_tables) if jump_tables else None,
+    )
 
-    def __init__(self, image: CodeImage, import_indices: Mapping[str, int]) -> None:
-        # Several names may share an entry; the core wants offsets, ascending.
-        self._entries = array.array("I", sorted(set(image.entries.values())))
-        self._relocations = array.array("I")
-        for relocation in image.relocations:
-            target = relocation.rodata_offset
-            if relocation.symbol is not None:
-                # What is not in the table becomes one past its end: refusing is the core's part.
-                target = import_indices.get(relocation.symbol, len(import_indices))
-            self._relocations.extend((relocation.offset, relocation.kind, target))
-        self._jump_tables = array.array("I")
-        for table in image.jump_tables:
-            self._jump_tables.extend((table.rodata_offset, table.count, table.base_offset))
-        self._code, self._rodata = image.code, image.rodata
-        self.image = Image(
-            arch=image.target.arch.value,
-            code_bytes=len(image.code),
-            rodata_bytes=len(image.rodata),
-            entry_count=len(self._entries),
-            relocation_count=len(image.relocations),
-            jump_table_count=len(image.jump_tables),
-            code=image.code,
-            rodata=image.rodata,
-            entries=_address(self._entries),
-            relocations=_address(self._relocations),
-            jump_tables=_address(self._jump_tables),
-        )
+
+def _relocations(relocations: tuple[Relocation, ...], import_indices: Mapping[str, int]) -> bytes:
+    words = array.array("I")
+    for relocation in relocations:
+        target = relocation.rodata_offset
+        if relocation.symbol is not None:
+            # What is not in the table becomes one past its end: refusing is the core's part.
+            target = import_indices.get(relocation.symbol, len(import_indices))
+        words.extend((relocation.offset, relocation.kind, target))
+    return words.tobytes()
+
+
+def _jump_tables(jump_tables: tuple[JumpTable, ...]) -> bytes:
+    words = array.array("I")
+    for table in jump_tables:
+        words.extend((table.rodata_offset, table.count, table.base_offset))
+    return words.tobytes()
 
 
 def _policy(policy: Policy | None, import_indices: Mapping[str, int]) -> Any:

@@ -46,11 +46,12 @@ class Image(ctypes.Structure):
         ("entry_count", _u32),
         ("relocation_count", _u32),
         ("jump_table_count", _u32),
+        # Bytes, which the struct keeps alive.
         ("code", ctypes.c_char_p),
         ("rodata", ctypes.c_char_p),
-        ("entries", _pointer),
-        ("relocations", _pointer),
-        ("jump_tables", _pointer),
+        ("entries", ctypes.c_char_p),
+        ("relocations", ctypes.c_char_p),
+        ("jump_tables", ctypes.c_char_p),
     )
 
 
@@ -85,6 +86,12 @@ class Verdict(ctypes.Structure):
         ("bytes_count", _u32),
         ("detail", ctypes.c_char * 96),
     )
+
+
+class Published(ctypes.Structure):
+    """What il_publish writes: one object to make, not three."""
+
+    _fields_ = (("code", _u64), ("address", _u64), ("verdict", Verdict))
 
 
 class RegionInfo(ctypes.Structure):
