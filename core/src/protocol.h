@@ -1,7 +1,7 @@
 /* protocol.h - what the application and the writer process say to each other.
  *
  * One request, one reply, in turn, each through a pipe (of the ways to wake another process that also tell of its death, the
- * fastest: docs/decisions/0009).  What a request is about, its payload, lies in memory that both share.  Both ends are built
+ * fastest: docs/decisions/0011).  What a request is about, its payload, lies in memory that both share.  Both ends are built
  * together, so the structs travel as they are in memory.  The writer believes nothing: it copies the payload once, no more of it
  * than the request's counts say, each checked against its limit (il_request_bytes), and from then on looks at its copy only.
  *

@@ -100,7 +100,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 def _fill_standard_streams() -> None:
     """Give closed descriptors 0 to 2 something that fails, before anything of ours takes their numbers.
 
-    A program would otherwise write its output into the socket of the writer process.
+    A program would otherwise write its output into the pipe to the writer process.
     """
     for number in range(3):
         try:
