@@ -36,14 +36,14 @@ class Image:
         """What a scan of this image reads: up to the first NULL, nothing if anything about the section is off."""
         if self.is_in_shared_cache or self.section != LIST_SECTION:
             return ()
-        if self.section_bytes == 0 or self.section_bytes % _WORD_BYTES:
+        if self.section_bytes % _WORD_BYTES:
             return ()
         words = self.words[: self.section_bytes // _WORD_BYTES]
         return words[: words.index(NULL)] if NULL in words else words
 
-    def reason_not_listed(self, callback: int) -> str:
-        """The rule because of which a callback of this image's section is not read; empty if it is not there at all."""
-        if callback not in self.words or callback in self.listed:
+    def reason_not_read(self, callback: int) -> str:
+        """The rule because of which a scan passes over a callback of this image; empty if it is not there at all."""
+        if callback not in self.words:
             return ""
         if self.is_in_shared_cache:
             return "C8"
@@ -69,20 +69,17 @@ class AllowList:
     def __init__(self) -> None:
         self.state = ListState.OFF
         self._callbacks: list[int] = []
-        self._scanned: list[Image] = []
 
     def copy(self) -> AllowList:
         """A forked child's (C23)."""
         other = AllowList()
         other.state = self.state
         other._callbacks = list(self._callbacks)
-        other._scanned = list(self._scanned)
         return other
 
     def freeze(self, images: list[Image]) -> bool:
         """Read these images in their order and lock the page; False if there are too many callbacks (C15)."""
         for image in images:
-            self._scanned.append(image)
             for callback in image.listed:
                 if len(self._callbacks) == ALLOWLIST_ENTRIES_MAX:
                     return False
@@ -97,9 +94,9 @@ class AllowList:
     def reason_not_listed(self, callback: int, images: list[Image], *, late_rule: str) -> str:
         """The most specific rule that explains why a callback is not on the list."""
         for image in images:
-            if image not in self._scanned and callback in image.listed:
-                return late_rule
-            reason = image.reason_not_listed(callback)
+            if callback in image.listed:
+                return late_rule  # well made, and read too late
+            reason = image.reason_not_read(callback)
             if reason:
                 return reason
         return "C8"

@@ -57,12 +57,12 @@ class Memory:
         if request.fixed is not None:
             address = request.fixed
             overlaid = self.map.remove(address, address + size)
-        elif request.hint is not None and self._takes_hint(request, size):
+        elif request.hint is None:
+            address = self.map.place(size)
+        elif self._takes_hint(request, request.hint, size):
             address, outcome = request.hint, ok(1)
         else:
-            address = self.map.place(size)
-            if request.hint is not None:
-                outcome = ok(0, rule="A4")
+            address, outcome = self.map.place(size), ok(0, rule="A4")
         self._insert(request, address, size, overlaid)
         return outcome, address
 
@@ -84,12 +84,12 @@ class Memory:
         entries = self.map.clip(address, end)
         for entry in entries:
             if entry.is_switched and self._book.holds("P1"):
-                return self._book.errno("P2" if entry.is_raised else "P1")
+                return self._book.errno("P2" if entry.is_by_mprotect else "P1")
         is_wx = Protection.WX in protection
         if is_wx and self._refuses_wx("P3") and not all(entry.is_jit for entry in entries):
             return self._book.errno("P3")
         for entry in entries:
-            entry.is_raised = entry.is_jit and is_wx and not entry.is_switched
+            entry.is_by_mprotect = True
             entry.protection = protection
         return OK
 
@@ -128,7 +128,6 @@ class Memory:
                     origin=Origin.ALIAS,
                     contents=entry.contents,
                     contents_start=entry.contents_start,
-                    mapping=entry.mapping,
                 )
             )
         return OK, base
@@ -195,8 +194,8 @@ class Memory:
             return "EACCES"
         return "EACCES" if self._book.is_set("hardened-rwx-errno", "EACCES") else "EINVAL"
 
-    def _takes_hint(self, request: MapRequest, size: int) -> bool:
-        if request.hint is None or not self.map.is_free(request.hint, size):
+    def _takes_hint(self, request: MapRequest, hint: int, size: int) -> bool:
+        if not self.map.is_free(hint, size):
             return False
         return not request.is_jit or self._book.is_set("address-hint", "honoured")
 
@@ -214,7 +213,6 @@ class Memory:
                 origin=origin,
                 contents=Contents(),
                 contents_start=0,
-                mapping=self.map.number(),
             )
         )
 

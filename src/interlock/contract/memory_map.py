@@ -61,7 +61,7 @@ class Contents:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
-    """Pages of one kind.  `mapping` numbers the call of mmap that made them."""
+    """Pages of one kind."""
 
     start: int
     end: int
@@ -71,8 +71,9 @@ class Entry:
     origin: Origin
     contents: Contents
     contents_start: int
-    mapping: int
-    is_raised: bool = False  # made RWX by mprotect (P2), not by mmap
+    is_by_mprotect: bool = (
+        False  # its protection is mprotect's: if it is RWX now, it was raised (P2)
+    )
 
     @property
     def is_switched(self) -> bool:
@@ -91,13 +92,12 @@ class Entry:
 
 
 class MemoryMap:
-    """The entries of one process, in order of their addresses."""
+    """The entries of one process, in no order; no two of them overlap."""
 
     def __init__(self, page_bytes: int) -> None:
         self.page_bytes = page_bytes
         self.entries: list[Entry] = []
         self._next = _FIRST_ADDRESS
-        self._mappings = 0
 
     def round_up(self, size: int) -> int:
         """`size` in whole pages."""
@@ -108,11 +108,6 @@ class MemoryMap:
         address = self._next
         self._next += self.round_up(size) + _GAP_BYTES
         return address
-
-    def number(self) -> int:
-        """The number of a new mapping."""
-        self._mappings += 1
-        return self._mappings
 
     def find(self, address: int) -> Entry | None:
         """The entry that holds `address`."""
@@ -128,7 +123,6 @@ class MemoryMap:
     def insert(self, entry: Entry) -> None:
         """Add an entry where nothing is mapped."""
         self.entries.append(entry)
-        self.entries.sort(key=lambda each: each.start)
 
     def clip(self, start: int, end: int) -> list[Entry]:
         """The entries inside the range, cut at both its ends."""
@@ -157,7 +151,6 @@ class MemoryMap:
         """A child's map: private contents are copied, shared ones are the same; JIT memory only if asked for (K1)."""
         child = MemoryMap(self.page_bytes)
         child._next = self._next
-        child._mappings = self._mappings
         copies: dict[Contents, Contents] = {}
         for entry in self.entries:
             if entry.is_jit and not with_jit:

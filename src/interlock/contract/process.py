@@ -196,9 +196,10 @@ class Process:
 
     def invalidate(self, thread: Thread, address: int, size: int) -> Outcome:
         """`sys_icache_invalidate`: the instruction view takes over the range from the data view (I1)."""
-        for at in range(address - address % CELL_BYTES, address + size, CELL_BYTES):
+        first = -(-address // CELL_BYTES) * CELL_BYTES
+        for at in range(first, address + size - CELL_BYTES + 1, CELL_BYTES):
             entry = self.memory.map.find(at)
-            if entry is not None and at + CELL_BYTES <= address + size and at >= address:
+            if entry is not None:
                 offset = entry.offset_of(at)
                 entry.contents.instructions[offset] = entry.contents.data.get(offset, 0)
         return self.synchronise(thread)
@@ -260,7 +261,7 @@ class Process:
             return None
         if entry.origin is Origin.OVERLAY:
             return self.book.signal("A13")
-        is_left_rx = self._is_native and entry.is_jit and Protection.EXECUTE in entry.protection
+        is_left_rx = entry.is_jit and Protection.EXECUTE in entry.protection
         if is_left_rx and thread.state is JitState.RW:
             return self.book.signal("A11")
         return self.book.signal("X1" if is_first else "A12")
@@ -270,7 +271,7 @@ class Process:
             return self._unmapped(address)
         if Protection.EXECUTE not in entry.protection:
             return self._execute_fault(self._not_executable(entry))
-        if self._is_native and entry.is_switched and thread.state is not JitState.RX:
+        if entry.is_switched and thread.state is not JitState.RX:  # always RX on other chips
             return self._execute_fault(self.book.signal(thread.cause))
         if entry.is_jit or not self.profile.is_enforcing_signatures:
             return None
@@ -318,7 +319,9 @@ class Process:
 
     def create_thread(self, name: str) -> Thread:
         """It starts in RX, whatever its creator's state (T3)."""
-        return Thread(name=name, cause="T3")
+        thread = Thread(name=name, cause="T3")
+        self.synchronise(thread)  # it has run nothing yet, whoever had its name before
+        return thread
 
     def fork(self, thread: Thread, name: str) -> tuple[Process, Thread]:
         """The child, with one thread: memory as K1 says, the state as the switch of K3 does, the same list (C23)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,8 +175,9 @@ def test_entries_agree_with_single_pages(
         for page in range(8):
             entry = memory.map.find(base + page * _PAGE)
             assert (entry.protection if entry else None) == pages.get(page)
-        starts = [entry.start for entry in memory.map.entries]
-        assert starts == sorted(set(starts))
+        entries = sorted(memory.map.entries, key=lambda each: each.start)
+        assert all(entry.start < entry.end for entry in entries)
+        assert all(one.end <= other.start for one, other in itertools.pairwise(entries))
 
 
 def test_failed_mapping_gives_map_failed_and_maps_nothing() -> None:
@@ -185,6 +187,40 @@ def test_failed_mapping_gives_map_failed_and_maps_nothing() -> None:
 
     assert (str(outcome), address) == ("errno EACCES A1", MAP_FAILED)
     assert memory.map.entries == []
+
+
+def test_hint_on_what_is_mapped_is_not_taken() -> None:
+    memory = Process(profile("macos-x86_64")).memory
+    request = MapRequest(size=4 * _PAGE, protection=Protection.READ)
+    _, base = memory.mmap(request)
+
+    for hint in (base, base + 3 * _PAGE, base - 3 * _PAGE):
+        outcome, address = memory.mmap(
+            MapRequest(size=4 * _PAGE, protection=Protection.READ, hint=hint)
+        )
+        assert (outcome.value, address == hint) == (0, False)
+    for hint in (base + 4 * _PAGE, base - 4 * _PAGE):
+        outcome, address = memory.mmap(
+            MapRequest(size=4 * _PAGE, protection=Protection.READ, hint=hint)
+        )
+        assert (outcome.value, address) == (1, hint)
+
+
+def test_invalidation_takes_whole_cells_of_what_is_mapped() -> None:
+    process = Process(profile("macos-arm64"))
+    thread = Thread(name="main")
+    _, base = process.memory.mmap(MapRequest(size=_PAGE, protection=Protection.RWX, is_jit=True))
+    thread.toggle(is_protected=False)
+    process.store(thread, base, 64, 5)
+    thread.toggle(is_protected=True)
+
+    # 31 bytes from the ninth: one whole cell, the second.
+    process.invalidate(thread, base + 8, 31)
+    process.invalidate(thread, base + _PAGE, _PAGE)
+
+    entry = process.memory.map.find(base)
+    assert entry is not None
+    assert entry.contents.instructions == {16: 5}
 
 
 def test_forked_child_shares_shared_memory_only() -> None:
