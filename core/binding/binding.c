@@ -1,7 +1,7 @@
 /* binding.c - what is hot or needs a C type: exported functions as builtins, host functions, the buffer of a linear memory.
  *
- * Everything else calls libinterlock through ctypes (interlock/core/library.py).  The GIL is held in all of it: guest code runs
- * with it, and host functions are called with it.  Objects that are part of reference cycles are known to the collector.
+ * Everything else calls libinterlock through ctypes (interlock/core/library.py).  The GIL is held in all of it, but not by code of
+ * a shared il_exec (Config.release_gil): there host functions take it.  Objects that are part of reference cycles are known to the collector.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -166,7 +166,9 @@ HOT PyObject *call_placed(function *self, PyObject *const *args, uint64_t *words
         if (!bits_from(args[i], type->values[i].letter, &words[type->values[i].word])) return NULL;
     il_trap trap;
     /* The caller holds the builtin, which holds self, which holds the owner: all of them outlive the call. */
+    void *thread = self->exec->is_shared ? PyEval_SaveThread() : NULL;
     const il_status status = il_call(self->exec, self->funcref, regs, &trap);
+    if (thread != NULL) PyEval_RestoreThread(thread);
     if (status == IL_OK) return results_from(type, regs, slots);
     if (status == IL_TRAPPED) return raise_trap(self, &trap);
     if (status == IL_STALE) return PyErr_Format(closed_error, "%s: it is closed", self->definition.ml_name);
@@ -262,7 +264,7 @@ static PyObject *arguments_from(const signature *type, const il_registers *regs)
     return tuple;
 }
 
-static uint32_t call_host(void *vmctx, uint32_t index, il_registers *regs) {
+static uint32_t call_host_held(void *vmctx, uint32_t index, il_registers *regs) {
     const instance_record *record = record_of(vmctx);
     const bool is_known = record != NULL && index < record->count && record->functions[index].call != NULL;
     if (!is_known) {
@@ -287,7 +289,7 @@ static uint32_t call_host(void *vmctx, uint32_t index, il_registers *regs) {
     return is_done ? IL_TRAP_NONE : IL_TRAP_HOST_ERROR;
 }
 
-static uint32_t compile_function(void *vmctx, uint32_t index, uint64_t *address_out) {
+static uint32_t compile_held(void *vmctx, uint32_t index, uint64_t *address_out) {
     const instance_record *record = record_of(vmctx);
     if (record == NULL) return (void)PyErr_Format(closed_error, "the instance is closed"), IL_TRAP_HOST_ERROR;
     PyObject *instance = record->instance;
@@ -298,6 +300,25 @@ static uint32_t compile_function(void *vmctx, uint32_t index, uint64_t *address_
     *address_out = PyLong_AsUnsignedLongLong(address);
     Py_DecRef(address);
     return PyErr_Occurred() == NULL ? IL_TRAP_NONE : IL_TRAP_HOST_ERROR;
+}
+
+/* An exception stays with the thread when it lets go of the GIL. */
+static bool is_shared(void *vmctx) { return (*(il_exec **)vmctx)->is_shared; }
+
+static uint32_t call_host(void *vmctx, uint32_t index, il_registers *regs) {
+    if (!is_shared(vmctx)) return call_host_held(vmctx, index, regs);
+    const int state = PyGILState_Ensure();
+    const uint32_t kind = call_host_held(vmctx, index, regs);
+    PyGILState_Release(state);
+    return kind;
+}
+
+static uint32_t compile_function(void *vmctx, uint32_t index, uint64_t *address_out) {
+    if (!is_shared(vmctx)) return compile_held(vmctx, index, address_out);
+    const int state = PyGILState_Ensure();
+    const uint32_t kind = compile_held(vmctx, index, address_out);
+    PyGILState_Release(state);
+    return kind;
 }
 
 static void free_record(instance_record *record) {

@@ -230,6 +230,7 @@ typedef struct il_exec {
     /* Makes function func_index runnable (compile, publish); writes its address.  Returns an il_trap_kind (0 = none). */
     uint32_t (*compile)(void *vmctx, uint32_t func_index, uint64_t *address_out);
     uint64_t stack_bytes_max;      /* of guest code below the outermost entry; 0 = all of the thread's stack */
+    bool is_shared;                /* several threads run its code at once: stack_limit is UINT64_MAX, and prologues ask the core */
     bool is_native;                /* functions of this exec are plain C functions: no vmctx is passed */
 } il_exec;
 
@@ -276,7 +277,7 @@ enum { IL_VMCTX_INTERRUPT = 16 }; /* offset in a vmctx of the 4 bytes that il_in
 IL_API il_status il_interrupt(void *const *contexts, uint32_t count);
 
 /* Addresses of the gates that lowered code may import, by name: "host_call" "compile" "memory_grow" "memory_fill" "memory_copy"
- * "memory_init" "data_drop" "table_init" "table_copy" "elem_drop" "table_fill" "table_grow".  0 when unknown.
+ * "memory_init" "data_drop" "table_init" "table_copy" "elem_drop" "table_fill" "table_grow" "stack_check".  0 when unknown.
  * The complete list is interlock/gates.def. */
 IL_API uint64_t il_gate_addr(const char *name);
 IL_API uint32_t il_gate_count(void);

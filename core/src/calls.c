@@ -70,7 +70,7 @@ HOT il_status call(il_thread *self, il_exec *exec, const il_funcref *callee, il_
     if (!is_ready(&here, regs, address, vmctx)) return refuse(self, &here, regs, address, vmctx, trap_out);
     if (!exec->is_native) regs->integer[0] = vmctx;
     here.vmctx = vmctx;
-    exec->stack_limit = here.stack_limit;
+    if (!exec->is_shared) exec->stack_limit = here.stack_limit;
     here.is_in_host = IL_IN_GUEST;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     here.trap_pc = address;
@@ -105,7 +105,7 @@ void il_pause(uint64_t pc) {
 
 void il_resume(uint64_t pc) {
     il_activation *here = il_current();
-    here->exec->stack_limit = here->stack_limit; /* another thread, or a call below, may have set its own */
+    if (!here->exec->is_shared) here->exec->stack_limit = here->stack_limit; /* another thread, or a call below, may have set its own */
     here->is_in_host = IL_IN_GUEST;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     il_pause(pc);
@@ -129,4 +129,10 @@ uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc) {
     if (!il_is_code_addr(address)) il_end(IL_TRAP_FAULT, pc);
     il_resume(pc);
     return address;
+}
+
+/* The limit in the il_exec is this thread's, unless it is shared.  The gate saves no vector register. */
+void il_stack_check(uint64_t pc);
+__attribute__((target("general-regs-only"))) void il_stack_check(uint64_t pc) {
+    if ((uint64_t)(uintptr_t)__builtin_frame_address(0) < il_self->current->stack_limit) il_end(IL_TRAP_STACK_EXHAUSTED, pc);
 }

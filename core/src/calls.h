@@ -39,6 +39,8 @@ extern const char il_trap_exit[];
 _Noreturn void il_leave(uint64_t exit_sp);
 /* Entered from stubs with the function index in r11d (x86-64) or w16 (AArch64). */
 extern const char il_gate_host_call[], il_gate_compile[];
+/* Called by prologues below the limit of the il_exec: keeps all registers. */
+extern const char il_gate_stack_check[];
 
 /* Ends the innermost activation: for gates, which run in it. */
 _Noreturn void il_end(il_trap_kind kind, uint64_t pc);

@@ -124,6 +124,7 @@ static int64_t gate_table_grow(void *vmctx, il_table *table, il_funcref *value, 
 #define gate_elem_drop gate_segment_drop
 #define gate_host_call il_gate_host_call
 #define gate_compile il_gate_compile
+#define gate_stack_check il_gate_stack_check
 
 #define IL_GATE(index, name) #name,
 static const char *const names[] = {

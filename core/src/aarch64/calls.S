@@ -101,3 +101,24 @@
     arguments ldp, q, sp, 80, 32
     ldp x29, x30, [sp], #208
     br x16
+
+/* Called by a function whose stack pointer is below its engine's limit; keeps all registers (LLVM's preserve_all). */
+    FUNCTION il_gate_stack_check
+    hint #34
+    stp x29, x30, [sp, #-144]!
+    mov x29, sp
+    arguments stp, x, sp, 16, 16
+    stp x8, x9, [sp, #80]
+    stp x10, x11, [sp, #96]
+    stp x12, x13, [sp, #112]
+    stp x14, x15, [sp, #128]
+    sub x0, x30, #1
+    bl C_NAME(il_stack_check)       /* has no use for vector registers */
+    arguments ldp, x, sp, 16, 16
+    ldp x8, x9, [sp, #80]
+    ldp x10, x11, [sp, #96]
+    ldp x12, x13, [sp, #112]
+    ldp x14, x15, [sp, #128]
+    ldp x29, x30, [sp], #144
+    ret
+    END_FUNCTION il_gate_stack_check

@@ -130,3 +130,18 @@
     .endr
     leave
     jmp r11
+
+/* Called by a function whose stack pointer is below its engine's limit; keeps all registers (LLVM's preserve_all). */
+    FUNCTION il_gate_stack_check
+    endbr64
+    .irp r, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+    push \r
+    .endr
+    mov rdi, [rsp + 72]
+    dec rdi
+    call C_NAME(il_stack_check)     /* has no use for vector registers */
+    .irp r, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
+    pop \r
+    .endr
+    ret
+    END_FUNCTION il_gate_stack_check

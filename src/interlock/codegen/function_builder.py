@@ -143,16 +143,20 @@ class FunctionBuilder:
         if self.slots:
             head.append(f"  %slots = alloca [{self.slots} x i64]")
         if self.has_calls:
-            trap = self.trap_label(STACK_EXHAUSTED)
             self.declarations["llvm.read_register.i64"] = (
                 "declare i64 @llvm.read_register.i64(metadata)"
             )
+            self.declarations["stack_check"] = "declare preserve_allcc void @stack_check()"
             head += [
                 "  %sp = call i64 @llvm.read_register.i64(metadata !5)",
                 f"  %exec = load ptr, ptr %vmctx{CONSTANT}",
                 f"  %limit = load i64, ptr %exec{IN_CONTEXT}",
                 "  %is_deep = icmp ult i64 %sp, %limit",
-                f"  br i1 %is_deep, label %{trap}, label %start",
+                "  br i1 %is_deep, label %deep, label %start",
+                # It may be another thread's limit: the core knows this one's, and traps or returns.
+                "deep:",
+                "  call preserve_allcc void @stack_check() cold nounwind",
+                "  br label %start",
                 "start:",
             ]
         head += self.prologue.values()

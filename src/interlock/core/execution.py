@@ -17,20 +17,25 @@ else:
 __all__ = ["MemoryBuffer"]
 
 _NANOSECONDS = 1_000_000_000
+_NO_STACK = (1 << 64) - 1
 
 
 class ExecContext:
     """One `il_exec`: the stack limit and the ways back into Python.  Freed with the object.
 
-    Functions of a native one get no vmctx.
+    Functions of a native one get no vmctx.  Code of a shared one runs without the GIL, in several threads at once.
     """
 
-    def __init__(self, *, stack_bytes_max: int = 0, native: bool = False) -> None:
+    def __init__(
+        self, *, stack_bytes_max: int = 0, native: bool = False, shared: bool = False
+    ) -> None:
         host_call, compile_function = BINDING.host_entries()
         self._struct = Exec(
+            stack_limit=_NO_STACK if shared else 0,
             host_call=host_call,
             compile=compile_function,
             stack_bytes_max=stack_bytes_max,
+            is_shared=shared,
             is_native=native,
         )
 

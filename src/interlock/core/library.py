@@ -123,6 +123,7 @@ class Exec(ctypes.Structure):
         ("host_call", _pointer),
         ("compile", _pointer),
         ("stack_bytes_max", _u64),
+        ("is_shared", _bool),
         ("is_native", _bool),
     )
 

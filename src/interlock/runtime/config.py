@@ -37,6 +37,11 @@ class Config:
     `table_elements_max`: each table.
     `stack_bytes_max`: guest stack below the outermost call; 0 means the thread's whole stack.
     `policy`: what its machine code may not do beyond our own rules; its imports are the core's gates.
+    `release_gil`: guest code runs without Python's lock, so that threads run in parallel, in one instance too, and
+    `Instance.interrupt` can end a loop from another thread; host functions and the compiler take the lock back.  A call
+    costs some 50 ns more, and each guest function that calls others a few.  Data races between threads are the guest's
+    own: values may be torn or lost, the host stays well.  What one thread closes is closed for later calls, and freed
+    when the calls in progress have ended.
     """
 
     code_bytes_max: int = 32 << 20
@@ -44,6 +49,7 @@ class Config:
     table_elements_max: int = limits.WASM_TABLE_ELEMENTS_MAX
     stack_bytes_max: int = 0
     policy: Policy | None = None
+    release_gil: bool = False
 
     def __post_init__(self) -> None:
         """Check every field against the limit that bounds it."""

@@ -14,6 +14,7 @@ from interlock.artifacts import CodeImage, CodeOffset
 from interlock.errors import ClosedError, Trap, UnsupportedError
 from interlock.runtime import pipeline
 from interlock.runtime.config import Config, Protection
+from interlock.runtime.idle import run_waiting, when_idle
 from interlock.target import Target, host_target
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Engine:
         self._arena = core.Arena(
             self._gates, code_bytes_max=self.config.code_bytes_max, policy=self.config.policy
         )
-        self._exec = core.ExecContext(stack_bytes_max=self.config.stack_bytes_max)
+        self._exec = core.ExecContext(
+            stack_bytes_max=self.config.stack_bytes_max, shared=self.config.release_gil
+        )
         self._lock = threading.RLock()
         self._modules: list[Module] = []
         self._closed_code = _closed_code()
@@ -105,6 +108,7 @@ class Engine:
 
         self._require_open()
         module.require_open()
+        run_waiting()
         core.install_traps()
         return Instance(module, imports if imports is not None else {}, wasi=wasi)
 
@@ -117,7 +121,7 @@ class Engine:
             for module in list(self._modules):
                 module.close()
             self._compiler.close()
-            self._arena.close()
+            self._when_left(self._arena.close)
 
     def __enter__(self) -> Self:
         """Return the engine itself."""
@@ -131,6 +135,13 @@ class Engine:
     ) -> None:
         """Close it."""
         self.close()
+
+    def _when_left(self, action: Callable[[], None]) -> None:
+        """Poison code: at once where the GIL keeps other threads out of it, else when no thread is inside."""
+        if self.config.release_gil:
+            when_idle(action)
+        else:
+            action()
 
     def _function_name_at(self, pc: int) -> str:
         """The function of any of its modules whose published code holds this address; empty for none."""
@@ -253,7 +264,7 @@ class Module:
             for instance in list(self._instances):
                 instance.close()
             for code in self._codes:
-                code.retire()
+                self.engine._when_left(code.retire)
             self._codes.clear()
             self._addresses.clear()
             self._stub_addresses = None

@@ -21,6 +21,7 @@ from interlock.errors import (
     InternalError,
     LimitExceededError,
     UnsupportedError,
+    WasmUnlinkableError,
 )
 from interlock.runtime import engine as engines
 from interlock.runtime.externals import (
@@ -31,7 +32,7 @@ from interlock.runtime.externals import (
     remember_function,
     signature_text,
 )
-from interlock.runtime.idle import run_waiting, when_idle
+from interlock.runtime.idle import when_idle
 from interlock.runtime.imports import HostFunction, ImportedFunction, resolve_imports
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
 _TRAP_TABLE_OUT_OF_BOUNDS = 6
 _TRAP_MEMORY_OUT_OF_BOUNDS = 5
 _TRAP_INTERRUPTED = 11
+_TRAPS_OF_CLOSED = (
+    13,
+    14,
+)  # code retired; a fault, when a function's two words were read while they were cleared
 
 
 class Exports(Mapping[str, "Export"]):
@@ -109,7 +114,6 @@ class Instance:
             int, object
         ] = {}  # instances that import from this one; closed ones leave their block
         self._wasi: Wasi | None = None
-        run_waiting()
         self._vmctx = core.Block(self._layout.size)
         try:
             resolved = resolve_imports(
@@ -229,6 +233,8 @@ class Instance:
         name = self.engine._function_name_at(pc)
         if kind == _TRAP_INTERRUPTED:
             self.close()
+        elif kind in _TRAPS_OF_CLOSED and self._is_closed and self.engine.config.release_gil:
+            return ClosedError("the instance was closed while it ran")
         return engines.make_trap(kind, name)
 
     def compile_function(self, index: int) -> int:
@@ -261,6 +267,11 @@ class Instance:
         )
         core.register_instance(self, block.address, self._host_functions)
         for owner in resolved.owners():
+            if (
+                owner.engine is not self.engine
+            ):  # whose stack limit and lock others' code does not know
+                message = "an import comes from an instance of another engine"
+                raise WasmUnlinkableError(message)
             owner._linked[id(self)] = self
             self._owners.append(owner)
         for index, memory in enumerate(resolved.memories):
