@@ -176,6 +176,7 @@ class Instance:
         """
         group = self._linked_group()
         for instance in group:
+            instance._is_interrupted = True
             instance.close()
         core.interrupt([instance._vmctx.address for instance in group])
 
@@ -231,6 +232,8 @@ class Instance:
     def make_trap(self, kind: int, pc: int) -> Exception:
         """The exception for a trap of this instance's code."""
         name = self.engine._function_name_at(pc)
+        if kind in _TRAPS_OF_CLOSED and self._is_interrupted:
+            kind = _TRAP_INTERRUPTED  # closed before the signal came
         if kind == _TRAP_INTERRUPTED:
             self.close()
         elif kind in _TRAPS_OF_CLOSED and self._is_closed and self.engine.config.release_gil:
@@ -239,6 +242,8 @@ class Instance:
 
     def compile_function(self, index: int) -> int:
         """Make a defined function runnable and point its funcref at it."""
+        if self._is_interrupted:
+            raise self.make_trap(_TRAP_INTERRUPTED, 0)
         self._require_open()
         try:
             address = self.module.address(index)
@@ -251,6 +256,7 @@ class Instance:
 
     # -- initialisation -------------------------------------------------------------------------------------------------
 
+    _is_interrupted = False
     _host_functions: core.HostFunctions = ()
     _host_funcrefs: core.Block | None = None
 
