@@ -230,7 +230,7 @@ typedef struct il_exec {
     /* Makes function func_index runnable (compile, publish); writes its address.  Returns an il_trap_kind (0 = none). */
     uint32_t (*compile)(void *vmctx, uint32_t func_index, uint64_t *address_out);
     uint64_t stack_bytes_max;      /* of guest code below the outermost entry; 0 = all of the thread's stack */
-    bool is_shared;                /* several threads run its code at once: stack_limit is UINT64_MAX, and prologues ask the core */
+    bool is_shared;                /* several threads run its code at once: stack_limit stays as it is */
     bool is_native;                /* functions of this exec are plain C functions: no vmctx is passed */
 } il_exec;
 

@@ -77,6 +77,7 @@ HOT il_status call(il_thread *self, il_exec *exec, const il_funcref *callee, il_
     here.trap_kind = IL_TRAP_INTERRUPTED; /* unless someone says otherwise */
     const bool is_trapped = self->wants != 0 || il_enter(&here, address, regs);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    exec->stack_limit = UINT64_MAX;
     __atomic_store_n(&self->current, here.previous, __ATOMIC_RELEASE);
     return !is_trapped && self->wants == 0 ? IL_OK : end_oddly(self, &here, is_trapped, trap_out);
 }
@@ -105,16 +106,21 @@ void il_pause(uint64_t pc) {
 
 void il_resume(uint64_t pc) {
     il_activation *here = il_current();
-    if (!here->exec->is_shared) here->exec->stack_limit = here->stack_limit; /* another thread, or a call below, may have set its own */
+    if (!here->exec->is_shared) here->exec->stack_limit = here->stack_limit;
     here->is_in_host = IL_IN_GUEST;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     il_pause(pc);
 }
 
+static void leave_for_host(void) {
+    il_current()->exec->stack_limit = UINT64_MAX; /* another thread may run this engine's code meanwhile */
+    il_current()->is_in_host = IL_IN_HOST_FUNCTION;
+}
+
 /* The C halves of the two gates that present registers.  pc: in the guest's function that called. */
 void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64_t pc);
 void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64_t pc) {
-    il_current()->is_in_host = IL_IN_HOST_FUNCTION;
+    leave_for_host();
     const uint32_t kind = il_current()->exec->host_call(vmctx, import_index, regs);
     if (kind != IL_TRAP_NONE) il_end((il_trap_kind)kind, pc);
     il_resume(pc);
@@ -123,7 +129,7 @@ void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64
 uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc);
 uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc) {
     uint64_t address = 0;
-    il_current()->is_in_host = IL_IN_HOST_FUNCTION;
+    leave_for_host();
     const uint32_t kind = il_current()->exec->compile(vmctx, func_index, &address);
     if (kind != IL_TRAP_NONE) il_end((il_trap_kind)kind, pc);
     if (!il_is_code_addr(address)) il_end(IL_TRAP_FAULT, pc);
@@ -131,7 +137,8 @@ uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc) {
     return address;
 }
 
-/* The limit in the il_exec is this thread's, unless it is shared.  The gate saves no vector register. */
+/* The limit in an il_exec is that of the thread whose activation of it is in guest code, or UINT64_MAX: always ask.  The gate saves
+ * no vector register. */
 void il_stack_check(uint64_t pc);
 __attribute__((target("general-regs-only"))) void il_stack_check(uint64_t pc) {
     if ((uint64_t)(uintptr_t)__builtin_frame_address(0) < il_self->current->stack_limit) il_end(IL_TRAP_STACK_EXHAUSTED, pc);

@@ -194,6 +194,18 @@ def test_the_stack_of_an_engine_has_the_size_it_was_given() -> None:
     assert abs(depths[1] - 2 * depths[0]) < depths[0] // 8
 
 
+def test_the_stack_is_watched_in_code_of_another_engine(
+    make: Callable[..., interlock.Instance],
+) -> None:
+    user_wat = """(module (import "other" "deep" (func $deep (param i32) (result i32)))
+      (func (export "f") (result i32) (call $deep (i32.const 0))))"""
+    with interlock.Engine() as engine:
+        deep = make(WAT, host={"call": lambda number: number}).exports["deep"]
+        user = engine.instantiate(engine.compile_wat(user_wat), {"other": {"deep": deep}})
+
+        assert _trap(lambda _zero: user.exports["f"]()) == "call stack exhausted"  # type: ignore[operator]
+
+
 FAULTS = {
     "before": "faulthandler.enable(); engine()",
     "after": "engine(); faulthandler.enable()",

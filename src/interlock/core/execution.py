@@ -17,7 +17,7 @@ else:
 __all__ = ["MemoryBuffer"]
 
 _NANOSECONDS = 1_000_000_000
-_NO_STACK = (1 << 64) - 1
+_ASK_THE_CORE = (1 << 64) - 1
 
 
 class ExecContext:
@@ -31,7 +31,7 @@ class ExecContext:
     ) -> None:
         host_call, compile_function = BINDING.host_entries()
         self._struct = Exec(
-            stack_limit=_NO_STACK if shared else 0,
+            stack_limit=_ASK_THE_CORE,
             host_call=host_call,
             compile=compile_function,
             stack_bytes_max=stack_bytes_max,

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import ctypes
-import struct
-
-_U64 = struct.Struct("<Q")
 
 
 class Block:
-    """Zeroed memory at an address that never changes, aligned to 16 bytes; freed with the object."""
+    """Zeroed memory at an address that never changes, aligned to 16 bytes; freed with the object.
 
-    __slots__ = ("_bytes", "_start", "address", "size")
+    A word is stored at once: guest code of another thread sees the old one or the new one.  (`struct.pack_into` stores
+    zeros first.)
+    """
+
+    __slots__ = ("_bytes", "_words", "address", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._bytes = ctypes.create_string_buffer(size + 16)
         start = ctypes.addressof(self._bytes)
-        self._start = -start % 16
-        self.address = start + self._start
+        self.address = start + -start % 16
+        self._words = (ctypes.c_uint64 * (size // 8)).from_address(self.address)
 
     def read_u64(self, offset: int) -> int:
         """The word at an offset."""
         self._check(offset)
-        value: int = _U64.unpack_from(self._bytes, self._start + offset)[0]
-        return value
+        return self._words[offset >> 3]
 
     def write_u64(self, offset: int, value: int) -> None:
         """Store a word at an offset."""
         self._check(offset)
-        _U64.pack_into(self._bytes, self._start + offset, value)
+        self._words[offset >> 3] = value
 
     def _check(self, offset: int) -> None:
-        if not 0 <= offset <= self.size - 8:
+        if not 0 <= offset <= self.size - 8 or offset % 8:
             message = f"offset {offset} of a block of {self.size} bytes"
             raise IndexError(message)
 

@@ -273,10 +273,8 @@ class Instance:
         )
         core.register_instance(self, block.address, self._host_functions)
         for owner in resolved.owners():
-            if (
-                owner.engine is not self.engine
-            ):  # whose stack limit and lock others' code does not know
-                message = "an import comes from an instance of another engine"
+            if owner.engine.config.release_gil is not self.engine.config.release_gil:
+                message = "of two linked instances one would run with the GIL and one without (release_gil)"
                 raise WasmUnlinkableError(message)
             owner._linked[id(self)] = self
             self._owners.append(owner)
