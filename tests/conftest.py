@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from interlock import core
+from tests.core import core_library
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from interlock.artifacts import CodeImage
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +40,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--core", metavar="DIR", help="another copy of core/ whose validators to test")
     parser.addoption("--core-cc", metavar="COMMAND", help="what compiles these validators")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fresh_translations() -> Iterator[None]:
+    """Under qemu-user, what is published is translated anew: core_library.forget_translations says why."""
+    with pytest.MonkeyPatch.context() as patch:
+        if core_library.IS_QEMU:
+            publish = core.Arena.publish
+
+            def publish_and_forget(arena: core.Arena, image: CodeImage) -> core.PublishedCode:
+                published = publish(arena, image)
+                core_library.forget_translations(core.describe_region().code_base)
+                return published
+
+            patch.setattr(core.Arena, "publish", publish_and_forget)
+        yield
 
 
 @pytest.fixture(scope="session")

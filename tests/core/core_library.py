@@ -6,6 +6,7 @@ Imported by tests, and by the processes that they start (which is why it needs n
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ PAYLOAD_BYTES: Final = 0x8D0000
 
 # ---- Machine code of this machine ---------------------------------------------------------------------------------------
 
+# Set by tools/test_aarch64.py, whose machine is an emulator: qemu-user.
+IS_QEMU: Final = "INTERLOCK_TEST_QEMU" in os.environ
 IS_AARCH64: Final = platform.machine() in {"aarch64", "arm64"}
 ARCH: Final = 2 if IS_AARCH64 else 1
 
@@ -209,11 +212,22 @@ class Core:
             ctypes.byref(address),
             ctypes.byref(verdict),
         )
+        if IS_QEMU and status == OK:
+            forget_translations(self.describe().code_base)
         return status, handle.value, address.value, verdict
 
     def retire(self, code: int) -> int:
         """il_retire."""
         return int(self.library.il_retire(code))
+
+
+def forget_translations(code_base: int) -> None:
+    """qemu-user translates code once, and takes `ic ivau` for a no-op: a change of protection makes it look again."""
+    mprotect = ctypes.CDLL(None).mprotect
+    mprotect.argtypes = (_pointer, ctypes.c_size_t, ctypes.c_int)
+    read, execute = 1, 4
+    if mprotect(code_base, VIEW_BYTES, read | execute) != 0:
+        raise OSError("mprotect of the code view")
 
 
 def call(address: int) -> int:

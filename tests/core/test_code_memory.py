@@ -50,6 +50,8 @@ def _view(core: Any, length: int) -> bytes:
 
 @pytest.mark.parametrize("compiler", ["zig", "gcc", "clang"])
 def test_writer_logic(repository: Path, tmp_path: Path, compiler: str) -> None:
+    if lib.IS_QEMU:
+        pytest.skip("needs a compiler under qemu-user: tools/test_aarch64.py does this")
     core = repository / "core"
     if compiler == "zig":
         pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
@@ -240,6 +242,9 @@ def test_nothing_before_the_region_is_open(in_child: Callable[[str], str]) -> No
     assert out == f"{lib.INVALID_ARGUMENT} {lib.INVALID_ARGUMENT} 0 0 False"
 
 
+@pytest.mark.skipif(
+    lib.IS_QEMU, reason="needs clone without SIGCHLD, which qemu-user does not know"
+)
 def test_application_sees_no_child(in_child: Callable[[str], str]) -> None:
     out = in_child("""
         seen = []
@@ -254,6 +259,7 @@ def test_application_sees_no_child(in_child: Callable[[str], str]) -> None:
     assert out == "no child"
 
 
+@pytest.mark.skipif(lib.IS_QEMU, reason="needs seccomp, which qemu-user does not know")
 def test_writer_holds_nothing_of_the_application(in_child: Callable[[str], str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can look into the writer")
