@@ -5,9 +5,11 @@ Imported by tests, and by the processes that they start (which is why it needs n
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
+import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -213,7 +215,8 @@ class Core:
             ctypes.byref(verdict),
         )
         if IS_QEMU and status == OK:
-            forget_translations(self.describe().code_base)
+            with _call_lock:
+                forget_translations(self.describe().code_base)
         return status, handle.value, address.value, verdict
 
     def retire(self, code: int) -> int:
@@ -221,15 +224,22 @@ class Core:
         return int(self.library.il_retire(code))
 
 
+# Under qemu-user: while the view moves, nobody can run there.
+_call_lock = threading.Lock()
+
+
 def forget_translations(code_base: int) -> None:
-    """qemu-user translates code once, and takes `ic ivau` for a no-op: a change of protection makes it look again."""
-    mprotect = ctypes.CDLL(None).mprotect
-    mprotect.argtypes = (_pointer, ctypes.c_size_t, ctypes.c_int)
-    read, execute = 1, 4
-    if mprotect(code_base, VIEW_BYTES, read | execute) != 0:
-        raise OSError("mprotect of the code view")
+    """qemu-user translates code once, and takes `ic ivau` for a no-op: moving the view to where it is makes it look again."""
+    mremap = ctypes.CDLL(None).mremap
+    mremap.argtypes, mremap.restype = (
+        (_pointer, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int),
+        _pointer,
+    )
+    if mremap(code_base, VIEW_BYTES, VIEW_BYTES, 0) != code_base:
+        raise OSError("mremap of the code view")
 
 
 def call(address: int) -> int:
     """Call `int f(void)` at an address."""
-    return int(ctypes.CFUNCTYPE(ctypes.c_int)(address)())
+    with _call_lock if IS_QEMU else contextlib.nullcontext():
+        return int(ctypes.CFUNCTYPE(ctypes.c_int)(address)())
