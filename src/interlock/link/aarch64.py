@@ -99,7 +99,7 @@ class LinkingAArch64(Linking):
             )
         starts = sorted(self._addresses)
         tables = []
-        for start, end in zip(starts, [*starts[1:], len(self.rodata)], strict=True):
+        for start, end in zip(starts, [*starts, len(self.rodata)][1:], strict=True):
             if start not in self._tables:
                 continue
             count, base = max(
