@@ -77,7 +77,7 @@ HOT il_status call(il_thread *self, il_exec *exec, const il_funcref *callee, il_
     here.trap_kind = IL_TRAP_INTERRUPTED; /* unless someone says otherwise */
     const bool is_trapped = self->wants != 0 || il_enter(&here, address, regs);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    exec->stack_limit = UINT64_MAX;
+    if (!exec->is_shared) exec->stack_limit = UINT64_MAX;
     __atomic_store_n(&self->current, here.previous, __ATOMIC_RELEASE);
     return !is_trapped && self->wants == 0 ? IL_OK : end_oddly(self, &here, is_trapped, trap_out);
 }
@@ -113,8 +113,9 @@ void il_resume(uint64_t pc) {
 }
 
 static void leave_for_host(void) {
-    il_current()->exec->stack_limit = UINT64_MAX; /* another thread may run this engine's code meanwhile */
-    il_current()->is_in_host = IL_IN_HOST_FUNCTION;
+    il_activation *here = il_current();
+    if (!here->exec->is_shared) here->exec->stack_limit = UINT64_MAX; /* another thread may run this engine's code meanwhile */
+    here->is_in_host = IL_IN_HOST_FUNCTION;
 }
 
 /* The C halves of the two gates that present registers.  pc: in the guest's function that called. */
