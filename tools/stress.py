@@ -61,7 +61,6 @@ class Stress:
     """What the threads share: two engines with compiled modules, counts, and the first thing that went wrong."""
 
     def __init__(self, seconds: float, seed: int) -> None:
-        self.end = time.monotonic() + seconds
         self.seed = seed
         self.counts: collections.Counter[str] = collections.Counter()
         self.wrong: list[str] = []
@@ -79,6 +78,7 @@ class Stress:
         ):  # a thread that is in the compiler when another forks is not in the child
             for index in module.defined_function_indices:
                 module.address(index)
+        self.end = time.monotonic() + seconds
 
     @property
     def goes_on(self) -> bool:
@@ -92,14 +92,16 @@ class Stress:
         return self.engines[at].instantiate(module, imports), number
 
     def run(self, what: Callable[[random.Random], None], index: int) -> None:
-        """Do it again and again, each time counted, until it is over."""
+        """Do it once and again, each time counted, until it is over."""
         draw = random.Random(f"{self.seed} {index}")  # noqa: S311  (not for secrets)
-        while self.goes_on:
+        while True:
             try:
                 what(draw)
             except Exception as error:  # noqa: BLE001  (whatever it is, it is wrong)
                 self.wrong.append(f"{what.__name__}: {type(error).__name__}: {error}")
             self.counts[what.__name__] += 1
+            if not self.goes_on:
+                break
 
     def calls(self, draw: random.Random) -> None:
         """Results, memory, host functions and traps of an instance of one's own."""
