@@ -46,8 +46,9 @@ CHECKS = (
     "ret",
     "trap",
 )
-# These matter only where a reserved register is written or a relocation applies, which is found without them.
-PASSIVE = ("none", "add_imm", "writeback", "load_lo12", "load_lo12_v")
+# These matter only where a reserved register is written, a relocation applies or a jump-table sequence is open, which is found
+# without them.
+PASSIVE = ("none", "add_imm", "writeback", "load_lo12", "load_lo12_v", "blr", "ret", "trap")
 FIELDS = {"d": 0, "n": 5, "a": 10, "m": 16}
 UNKNOWN_RULE = 10
 ROOT_SHIFT, NODE_BITS_MAX, NODE = 21, 6, 0x8000
@@ -227,6 +228,10 @@ def _flags(line: Line) -> int:
     return sum(1 << order.index(name) for name in set(names))
 
 
+def _fields(line: Line, names: tuple[str, ...]) -> int:
+    return sum(0x1F << FIELDS[name[0].lower()] for name in line.writes if name in names)
+
+
 def _name(flag: str) -> str:
     return {"D": "D_SP"}.get(flag, flag.upper().replace("=", "_IS_"))
 
@@ -238,19 +243,29 @@ def render(lines: list[Line]) -> str:
     out.append("#ifndef IL_AARCH64_TABLE_H\n#define IL_AARCH64_TABLE_H\n\n#include <stdint.h>\n\n")
     order = (*WRITES, *UNPREDICTABLE, LOOK)
     out += [f"#define IL_A64_{_name(flag)} 0x{1 << bit:x}u\n" for bit, flag in enumerate(order)]
+    either = " | ".join(f"IL_A64_{_name(pair)}" for pair in UNPREDICTABLE)
+    out.append(f"#define IL_A64_UNPREDICTABLE ({either})\n")
     out.append("\nenum {")
     out.append(", ".join(f"IL_A64_{check.upper()} = {n}" for n, check in enumerate(CHECKS)))
     out.append(
         "};\n\n/* Row 0 is the unknown encoding; the others are the lines, in their order. */\n"
     )
-    out.append("typedef struct il_a64_row {\n    uint32_t flags;\n    uint16_t classes;\n")
-    out.append("    uint8_t rule, check;\n} il_a64_row;\n\n")
+    out.append("typedef struct il_a64_row {\n")
+    out.append(
+        "    uint32_t zr_fields, sp_fields; /* the fields that name a register written; what 31 is there */\n"
+    )
+    out.append(
+        "    uint32_t flags;\n    uint16_t classes;\n    uint8_t rule, check;\n} il_a64_row;\n\n"
+    )
     out.append(f"static const il_a64_row il_a64_rows[{len(lines) + 1}] = {{\n")
-    out.append(f"    {{0x{1 << order.index(LOOK):x}, 0, {UNKNOWN_RULE}, 0}},\n")
+    out.append(f"    {{0, 0, 0x{1 << order.index(LOOK):x}, 0, {UNKNOWN_RULE}, 0}},\n")
     for line in lines:
         classes = sum(1 << CLASSES[name] for name in line.classes)
         check = CHECKS.index(line.check)
-        out.append(f"    {{0x{_flags(line):x}, {classes}, {line.rule}, {check}}},\n")
+        zr, sp = _fields(line, ("d", "a", "m", "m2")), _fields(line, ("D", "n"))
+        out.append(
+            f"    {{0x{zr:x}, 0x{sp:x}, 0x{_flags(line):x}, {classes}, {line.rule}, {check}}},\n"
+        )
     out.append(
         "};\n\ntypedef struct il_a64_node {\n    uint16_t first;\n    uint8_t shift, mask;\n"
     )

@@ -16,6 +16,11 @@
 enum { WORD_BYTES = 4, FP = 29, SP = 31, NO_REGISTER = 32, JUMP_TABLE_SHAPE_BYTES_MAX = 128 };
 #define X18_BIT (UINT32_C(1) << 18)
 #define SP_BIT (UINT32_C(1) << SP) /* of a set of registers; zr is in none */
+/* The fields d, n, a, m of five bits each, at bits 0, 5, 10, 16. */
+#define FIELDS_LOW UINT32_C(0x10421)
+#define FIELDS_HIGH (FIELDS_LOW << 4)
+#define FIELDS_X18 (FIELDS_LOW * 18)
+#define FIELDS_SP (FIELDS_LOW * 31)
 
 typedef struct insn {
     const il_a64_row *row;
@@ -47,6 +52,13 @@ static inline const il_a64_row *find_row(uint32_t word) {
     return &il_a64_rows[entry];
 }
 
+/* Whether a field of the mask holds the number (in each field of numbers): a lane of zeros is found by the borrow from its highest
+ * bit, and a lane below one that is zero cannot hide it. */
+static inline uint32_t has_field(uint32_t word, uint32_t mask, uint32_t numbers) {
+    const uint32_t lanes = (word ^ numbers) | ~mask;
+    return (lanes - FIELDS_LOW) & ~lanes & FIELDS_HIGH;
+}
+
 /* The general registers written, as a set.  IL_A64_D is bit 0 of the flags, IL_A64_A bit 1 and so on: no branches. */
 static inline uint32_t registers_written(const il_a64_row *row, uint32_t word) {
     const uint32_t has = row->flags;
@@ -58,6 +70,7 @@ static inline uint32_t registers_written(const il_a64_row *row, uint32_t word) {
 /* Whether two fields name one register where the architecture leaves open what happens then. */
 static bool is_unpredictable(const il_a64_row *row, uint32_t word) {
     const uint32_t d = word & 31, n = word >> 5 & 31, a = word >> 10 & 31, m = word >> 16 & 31;
+    if (!(row->flags & IL_A64_UNPREDICTABLE)) return false;
     return ((row->flags & IL_A64_D_IS_A) && d == a) || ((row->flags & IL_A64_M_IS_D) && m == d) ||
            ((row->flags & IL_A64_M_IS_A) && m == a) || ((row->flags & IL_A64_N_IS_D) && n == d && n != SP) ||
            ((row->flags & IL_A64_N_IS_A) && n == a && n != SP) || ((row->flags & IL_A64_M_IS_N) && m == n && n != SP);
@@ -169,14 +182,14 @@ static bool check_relocation(il_pass *run, const insn *in, bool *relocated_out) 
 
 /* The offset of a branch's or adr's target; false when the instruction has none. */
 static bool find_target(const insn *in, int64_t *target_out) {
-    switch (in->row->check) {
-    case IL_A64_B:
-    case IL_A64_BL: *target_out = in->offset + INT64_C(4) * signed_field(in->word, 0, 26); return true;
-    case IL_A64_B_COND: *target_out = in->offset + INT64_C(4) * signed_field(in->word, 5, 19); return true;
-    case IL_A64_TBZ: *target_out = in->offset + INT64_C(4) * signed_field(in->word, 5, 14); return true;
-    case IL_A64_ADR: *target_out = in->offset + (INT64_C(4) * signed_field(in->word, 5, 19) | (in->word >> 29 & 3)); return true;
-    default: return false;
-    }
+    static const struct {
+        uint8_t low, bits;
+    } fields[] = {[IL_A64_ADR] = {5, 19}, [IL_A64_B_COND] = {5, 19}, [IL_A64_TBZ] = {5, 14}, [IL_A64_BL] = {0, 26},
+                  [IL_A64_B] = {0, 26},   [IL_A64_TRAP] = {0, 0}};
+    const uint32_t check = in->row->check, low = fields[check].low, bits = fields[check].bits;
+    if (bits == 0) return false;
+    *target_out = in->offset + INT64_C(4) * signed_field(in->word, low, bits) + (check == IL_A64_ADR ? in->word >> 29 & 3 : 0);
+    return true;
 }
 
 static bool check_control_flow(il_pass *run, const insn *in, bool is_relocated) {
@@ -230,13 +243,13 @@ bool il_read_aarch64(il_pass *run) {
         in.offset = index * WORD_BYTES;
         in.word = load_word(run->image->code + in.offset);
         in.row = find_row(in.word);
-        in.writes = registers_written(in.row, in.word);
         if ((in.row->classes & run->refused_classes) != 0 &&
             !reject(run, IL_RULE_POLICY, &in, "the policy refuses this class of instructions"))
             return false;
-        const uint32_t watched = X18_BIT | SP_BIT | run->shape_live;
-        const uint32_t is_special = (in.row->flags & IL_A64_LOOK) | (in.writes & watched) | (in.offset >= next_relocation);
-        if (is_special == 0) continue;
+        const uint32_t is_reserved = has_field(in.word, in.row->zr_fields | in.row->sp_fields, FIELDS_X18) |
+                                     has_field(in.word, in.row->sp_fields, FIELDS_SP);
+        if (((in.row->flags & IL_A64_LOOK) | is_reserved | run->shape_live | (in.offset >= next_relocation)) == 0) continue;
+        in.writes = registers_written(in.row, in.word);
         if (!check_closely(run, &in)) return false;
         next_relocation = relocation_offset(run);
     }
