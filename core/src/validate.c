@@ -1,8 +1,8 @@
 /* validate.c - the code validator: the rules for an image, which are the same for every architecture, and the embedder's policy.
  *
- * The instructions are read by validate_<arch>.c, which also notes where they start and where they branch to; then the bitmaps, the
- * entries and the jump tables are compared.  The policy is applied after our own rules, to what they have accepted: so it can only
- * narrow.  Unknown means no.  Everything is bounded by the image's limits, nothing recurses, nothing is allocated.
+ * The instructions are read by validate_<arch>.c, which also notes where they start and where they branch to; then the bitmaps,
+ * the entries and the jump tables are compared.  The policy is applied after our own rules, to what they have accepted: so it can
+ * only narrow.  Unknown means no.  Everything is bounded by the image's limits, nothing recurses, nothing is allocated.
  */
 #include "validate.h"
 
@@ -43,7 +43,8 @@ static bool check_instructions(il_pass *run) {
         !reject_item(run, IL_RULE_FALL_THROUGH, run->last_offset, "the last instruction does not end the flow"))
         return false;
     for (; run->next_relocation < image->relocation_count; run->next_relocation++)
-        if (!reject_item(run, IL_RULE_RELOCATION, image->relocations[run->next_relocation].offset, "outside the code")) return false;
+        if (!reject_item(run, IL_RULE_RELOCATION, image->relocations[run->next_relocation].offset, "outside the code"))
+            return false;
     return true;
 }
 
@@ -57,7 +58,8 @@ static bool report_branches(il_pass *run) {
     int64_t target;
     uint32_t length;
     for (uint32_t offset = 0; offset < image->code_bytes; offset += length) {
-        length = image->arch == IL_ARCH_X86_64 ? il_branch_x86_64(image, offset, &target) : il_branch_aarch64(image, offset, &target);
+        length = image->arch == IL_ARCH_X86_64 ? il_branch_x86_64(image, offset, &target)
+                                               : il_branch_aarch64(image, offset, &target);
         if (target < 0 || target >= (int64_t)image->code_bytes) continue; /* said already */
         if (is_start(run, target) || !il_bit_test(run->scratch->targets, (uint32_t)target)) continue;
         if (!il_reject(run, IL_RULE_BRANCH_TARGET, offset, image->code + offset, length,
@@ -94,7 +96,8 @@ static bool check_jump_tables(il_pass *run) {
         total_bytes += bytes; /* tables cannot share bytes, which also bounds the time spent here */
         if (table->count == 0 || table->rodata_offset % 4 != 0 || table->rodata_offset + bytes > image->rodata_bytes ||
             total_bytes > image->rodata_bytes) {
-            if (!reject_item(run, IL_RULE_JUMP_TABLE, table->rodata_offset, "outside the constants, empty or unaligned")) return false;
+            if (!reject_item(run, IL_RULE_JUMP_TABLE, table->rodata_offset, "outside the constants, empty or unaligned"))
+                return false;
             continue;
         }
         for (uint32_t at = table->rodata_offset; at < table->rodata_offset + bytes; at += 4) {

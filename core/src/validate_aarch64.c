@@ -1,8 +1,8 @@
 /* validate_aarch64.c - the code validator for AArch64, policy `permitted`.
  *
  * One linear pass: each word is loaded once and classified by the table's decision tree; what the table does not list is refused.
- * Most words need nothing more than a look at the general registers they write.  Every word may be branched to, but the inner ones
- * of a jump-table sequence.
+ * Most words need nothing more than a look at the general registers they write.  Every word may be branched to, but the inner
+ * ones of a jump-table sequence.
  *
  * Reserved: x18, which the platform owns on macOS, and sp, which moves by at most a frame at a time.
  */
@@ -52,8 +52,8 @@ static inline const il_a64_row *find_row(uint32_t word) {
     return &il_a64_rows[entry];
 }
 
-/* Whether a field of the mask holds the number (in each field of numbers): a lane of zeros is found by the borrow from its highest
- * bit, and a lane below one that is zero cannot hide it. */
+/* Whether a field of the mask holds the number (in each field of numbers): a lane of zeros is found by the borrow from its
+ * highest bit, and a lane below one that is zero cannot hide it. */
 static inline uint32_t has_field(uint32_t word, uint32_t mask, uint32_t numbers) {
     const uint32_t lanes = (word ^ numbers) | ~mask;
     return (lanes - FIELDS_LOW) & ~lanes & FIELDS_HIGH;
@@ -86,8 +86,8 @@ static void forget_shape(il_pass *run) {
     run->shape_live = 0;
 }
 
-/* The jump-table sequence: adr base, ..; ldrsw load, [table, x, lsl #2]; add sum, base, load; br sum.  The first three follow each
- * other directly; between add and br the sum must stay as it is. */
+/* The jump-table sequence: adr base, ..; ldrsw load, [table, x, lsl #2]; add sum, base, load; br sum.  The first three follow
+ * each other directly; between add and br the sum must stay as it is. */
 static void track_shape(il_pass *run, const insn *in) {
     const uint32_t d = in->word & 31, n = in->word >> 5 & 31, m = in->word >> 16 & 31, step = in->offset - run->shape_offset;
     const uint32_t base = run->shape_base, load = run->shape_load;
@@ -97,7 +97,8 @@ static void track_shape(il_pass *run, const insn *in) {
         run->shape_base = d != SP ? d : NO_REGISTER; /* zr */
     } else if (in->row->check == IL_A64_TABLE_LOAD && base != NO_REGISTER && step == WORD_BYTES && d != base) {
         run->shape_load = d;
-    } else if (in->row->check == IL_A64_TABLE_ADD && load != NO_REGISTER && step == 2 * WORD_BYTES && n == base && m == load) {
+    } else if (in->row->check == IL_A64_TABLE_ADD && load != NO_REGISTER && step == 2 * WORD_BYTES && n == base && m == load &&
+               d != SP) {
         run->shape_sum = d;
         run->shape_live = UINT32_C(1) << d;
     } else if (in->writes & run->shape_live) {
@@ -169,7 +170,7 @@ static bool check_relocation(il_pass *run, const insn *in, bool *relocated_out) 
     run->next_relocation++;
     *relocated_out = true;
     if (is_second || relocation.offset != in->offset || !is_relocatable(in, relocation.kind))
-        return reject(run, IL_RULE_RELOCATION, in, "a relocation is out of order, or not for the empty field of this instruction");
+        return reject(run, IL_RULE_RELOCATION, in, "a relocation is out of order, or not for this instruction's empty field");
     if (relocation.kind == IL_R_AARCH64_CALL26 || relocation.kind == IL_R_AARCH64_JUMP26)
         return relocation.target < run->import_count ||
                reject(run, IL_RULE_RELOCATION_TARGET, in, "the import index is past the table");
@@ -203,7 +204,8 @@ static bool check_control_flow(il_pass *run, const insn *in, bool is_relocated) 
         il_bit_set(run->scratch->targets, (uint32_t)target);
         return true;
     }
-    return reject(run, check == IL_A64_ADR ? IL_RULE_RIP_RELATIVE : IL_RULE_BRANCH_TARGET, in, "the target lies outside the image");
+    const uint32_t rule = check == IL_A64_ADR ? IL_RULE_RIP_RELATIVE : IL_RULE_BRANCH_TARGET;
+    return reject(run, rule, in, "the target lies outside the image");
 }
 
 static uint32_t relocation_offset(const il_pass *run) {

@@ -1,11 +1,11 @@
-/* compare_aarch64.cpp - the AArch64 validator's table against two disassemblers, word by word: LLVM's (C++ interface of its machine
- * code layer, which says what each instruction defines) and capstone (which says what it believes to be written).
+/* compare_aarch64.cpp - the AArch64 validator's table against two disassemblers, word by word: LLVM's (C++ interface of its
+ * machine code layer, which says what each instruction defines) and capstone (which says what it believes to be written).
  *
  * Test only; tools/classify_aarch64.py builds and drives it.
  *   compare_aarch64 NAMES range FIRST COUNT    COUNT words from FIRST on
  *   compare_aarch64 NAMES stdin                words from standard input, four bytes each
- * LLVM sees every word, capstone a sample of each line's.  NAMES has a line for each line of the table: its mnemonics, "|", aliases;
- * nothing for a line that refuses.  The result is one line of numbers for each of them, see main.
+ * LLVM sees every word, capstone a sample of each line's.  NAMES has a line for each line of the table: its mnemonics, "|",
+ * aliases; nothing for a line that refuses.  The result is one line of numbers for each of them, see main.
  */
 #include <capstone/capstone.h>
 #include <llvm-c/Target.h>
@@ -47,7 +47,16 @@ enum { CAPSTONE_ALL = 1 << 16, CAPSTONE_ONE_OF = 8, REFUSED_ONE_OF = 16 };
 bool is_sampled(uint32_t word, uint32_t one_of) { return (word * UINT32_C(2654435761) >> 16) % one_of == 0; } /* spread */
 
 /* What can be wrong with a word of an accepted line, each counted with its first example. */
-enum finding { LLVM_UNDECODED, LLVM_UNPREDICTABLE, LLVM_MNEMONIC, LLVM_WRITES, CAPSTONE_UNDECODED, CAPSTONE_MNEMONIC, CAPSTONE_WRITES, FINDINGS };
+enum finding {
+    LLVM_UNDECODED,
+    LLVM_UNPREDICTABLE,
+    LLVM_MNEMONIC,
+    LLVM_WRITES,
+    CAPSTONE_UNDECODED,
+    CAPSTONE_MNEMONIC,
+    CAPSTONE_WRITES,
+    FINDINGS
+};
 
 struct line {
     std::vector<std::string> mnemonics, aliases; /* aliases: how some of them are printed */
@@ -99,7 +108,8 @@ class llvm_decoder {
         uint64_t size = 0;
         instruction.clear();
         instruction.setOpcode(0); /* else a failing decoder adds operands that the last one's description asks for */
-        return disassembler->getInstruction(instruction, size, llvm::ArrayRef<uint8_t>((const uint8_t *)&word, 4), 0, llvm::nulls());
+        const llvm::ArrayRef<uint8_t> bytes((const uint8_t *)&word, sizeof word);
+        return disassembler->getInstruction(instruction, size, bytes, 0, llvm::nulls());
     }
 
     unsigned opcode() const { return instruction.getOpcode(); }
@@ -299,7 +309,8 @@ int main(int count, char **arguments) {
     for (const auto &each : all.lines) {
         std::printf("line %llu %llu %llu", (unsigned long long)each.words, (unsigned long long)each.accepted,
                     (unsigned long long)each.by_capstone);
-        for (unsigned what = 0; what < FINDINGS; what++) std::printf(" %llu:%08x", (unsigned long long)each.counts[what], each.examples[what]);
+        for (unsigned what = 0; what < FINDINGS; what++)
+            std::printf(" %llu:%08x", (unsigned long long)each.counts[what], each.examples[what]);
         std::printf("\n");
     }
     std::printf("unpredictable %llu %llu:%08x\n", (unsigned long long)all.unpredictable,

@@ -163,6 +163,14 @@ ldrsw x10, [x8, x0, lsl #2]
 add x9, xzr, x10
 br x9
 ---
+# V021 zr as the sum
+#! code_table 0 0 : 0
+1:
+adr x9, 1b
+ldrsw x10, [x8, x0, lsl #2]
+add xzr, x9, x10
+br xzr
+---
 # V021 the sum changes before the jump
 #! code_table 0 0 : 0
 1:

@@ -146,6 +146,16 @@ ret
 stp q0, q1, [sp, #-64]!
 ret
 ---
+# V050 a structure's writeback larger than the policy permits
+#! policy frame_bytes_max 63
+st1 {v0.16b, v1.16b, v2.16b, v3.16b}, [sp], #64
+ret
+---
+# V050 a distance from the frame pointer larger than the policy permits
+#! policy frame_bytes_max 32
+sub sp, x29, #48
+ret
+---
 # V050 a single writeback larger than the policy permits
 #! policy frame_bytes_max 32
 str x0, [sp, #-48]!
