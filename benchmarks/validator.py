@@ -21,35 +21,42 @@ _X86_64 = 1
 
 def run(work: Path) -> list[measure.Table]:
     """One table for real code of our compiler, one for the mix that the benchmark of publishing uses."""
-    program = _compiled(work)
+    program, program_aarch64 = _compiled(work)
     mix = [_record(_X86_64, publish.machine_code(4096))] * 64
     return [
         _table(work, "x86-64: the functions of a C program with its library", program),
+        _table(work, "AArch64: the same functions", program_aarch64),
         _table(work, "x86-64: the mix of `publish`", mix),
     ]
 
 
-def _compiled(work: Path) -> list[bytes]:
-    """Every function of examples/sha256.c and the C library below it, as the writer process would get them."""
+def _compiled(work: Path) -> tuple[list[bytes], list[bytes]]:
+    """Every function of examples/sha256.c and the C library below it, as a writer process would get them, for both machines."""
     import interlock
+    from interlock.runtime.inspection import CrossBuild
+    from interlock.target import AARCH64_LINUX
 
     source = zig.HERE.parent / "examples" / "sha256.c"
     wasm = zig.compile_c(source, work / "sha256.wasm", *zig.WASI_COMMAND).read_bytes()
     with interlock.Engine() as engine:
         module = engine.compile_wasm(wasm)
         imports = {name: number for number, name in enumerate(engine.gate_names)}
-        return [
-            _of_image(module.build(index), imports) for index in module.defined_function_indices
-        ]
+        with CrossBuild(module, AARCH64_LINUX) as other:
+            indices = module.defined_function_indices
+            return (
+                [_of_image(module.build(index), imports) for index in indices],
+                [_of_image(other.build(index), imports) for index in indices],
+            )
 
 
 def _of_image(image: CodeImage, imports: dict[str, int]) -> bytes:
     relocations = [
-        (each.offset, each.kind, imports[each.symbol]) for each in image.relocations if each.symbol
+        (each.offset, each.kind, imports[each.symbol] if each.symbol else each.rodata_offset)
+        for each in image.relocations
     ]
     tables = [(each.rodata_offset, each.count, each.base_offset) for each in image.jump_tables]
     entries = sorted({int(offset) for offset in image.entries.values()})
-    return _record(_X86_64, image.code, image.rodata, entries, relocations, tables)
+    return _record(image.target.arch.value, image.code, image.rodata, entries, relocations, tables)
 
 
 def _record(
