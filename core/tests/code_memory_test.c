@@ -16,7 +16,7 @@
         }                                                                         \
     } while (0)
 
-enum { STEPS = 20000, MUTATIONS = 40000, RET_BYTES = 6 };
+enum { STEPS = 20000, MUTATIONS = 40000 };
 
 static _Alignas(4096) uint8_t code_view[IL_CODE_VIEW_BYTES], rodata_view[IL_CODE_VIEW_BYTES];
 static il_writer_state state;
@@ -85,18 +85,25 @@ static il_reply publish(il_arena arena, const il_image *image) {
     return reply;
 }
 
-static const uint8_t ret_code[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x90, 0xc3};
+/* Machine code of the architecture that this writer is for: as bytes, or as words. */
+#define SELECT(x86_64, aarch64) ((int)IL_ARCH_NATIVE == (int)IL_ARCH_X86_64 ? (x86_64) : (aarch64))
+static const uint8_t ret_x86_64[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x90, 0xc3}; /* landing pad, nop, ret */
+static const uint8_t ret_aarch64[] = {0x5f, 0x24, 0x03, 0xd5, 0x1f, 0x20, 0x03, 0xd5, 0xc0, 0x03, 0x5f, 0xd6};
+static const uint8_t bad_x86_64[] = {0x90, 0x0f, 0x05, 0xc3}; /* nop, system call, ret */
+static const uint8_t bad_aarch64[] = {0x1f, 0x20, 0x03, 0xd5, 0x01, 0x00, 0x00, 0xd4, 0xc0, 0x03, 0x5f, 0xd6};
+#define RET_CODE SELECT(ret_x86_64, ret_aarch64)
+enum { RET_BYTES = SELECT(sizeof ret_x86_64, sizeof ret_aarch64) };
 static const uint32_t first_entry[] = {0};
 
 static il_image ret_image(uint32_t rodata_bytes) {
     static const uint8_t constants[IL_IMAGE_RODATA_BYTES_MAX] = {1, 2, 3};
-    return (il_image){.arch = IL_ARCH_X86_64, .code_bytes = RET_BYTES, .code = ret_code, .entry_count = 1, .entries = first_entry,
+    return (il_image){.arch = IL_ARCH_NATIVE, .code_bytes = RET_BYTES, .code = RET_CODE, .entry_count = 1, .entries = first_entry,
                       .rodata = constants, .rodata_bytes = rodata_bytes};
 }
 
 static bool is_poison(uint64_t start, uint64_t end) {
     for (uint64_t i = start; i < end; i++)
-        if (code_view[i] != (uint8_t)IL_POISON_WORD) return false;
+        if (code_view[i] != (uint8_t)(IL_POISON_WORD >> i % 8 * 8)) return false;
     return true;
 }
 
@@ -147,40 +154,47 @@ static void publish_writes_the_image_and_nothing_else(void) {
     CHECK(publish(arena, &image).slot_offset == 0);
     il_reply reply = publish(arena, &image);
     CHECK(reply.status == IL_OK && reply.slot_offset == 128 && reply.is_recycled == 0);
-    CHECK(memcmp(code_view + 128, ret_code, sizeof ret_code) == 0);
+    CHECK(memcmp(code_view + 128, RET_CODE, RET_BYTES) == 0);
     CHECK(memcmp(rodata_view + 128, image.rodata, 100) == 0 && rodata_view[228] == 0);
     CHECK(is_poison(RET_BYTES, 128) && is_poison(128 + RET_BYTES, 4096) && code_view[4096] == 0);
     CHECK(reply.taken_bytes == 256 && reply.quarantined_bytes == 0);
 }
 
 static void rejected_image_leaves_no_trace(void) {
-    static const uint8_t bad[] = {0x90, 0x0f, 0x05, 0xc3};
     reopen();
     il_arena arena = open_arena(1 << 20, 0).handle;
     il_image image = ret_image(0);
-    image.code = bad, image.code_bytes = sizeof bad;
+    image.code = SELECT(bad_x86_64, bad_aarch64), image.code_bytes = SELECT(sizeof bad_x86_64, sizeof bad_aarch64);
     il_reply reply = publish(arena, &image);
-    CHECK(reply.status == IL_REJECTED && reply.verdict.rule == IL_RULE_SYSTEM_CALL && reply.verdict.offset == 1);
+    CHECK(reply.status == IL_REJECTED && reply.verdict.rule == IL_RULE_SYSTEM_CALL && reply.verdict.offset == SELECT(1, 4));
     CHECK(reply.taken_bytes == 0 && reply.handle == 0 && state.poisoned_bytes == 0);
     for (uint32_t i = 0; i < 8192; i++) CHECK(code_view[i] == 0 && rodata_view[i] == 0);
 }
 
+/* Where the branch at an offset of the code view leads. */
+static uint64_t branch_target(uint64_t at) {
+    int32_t field;
+    memcpy(&field, code_view + at, 4);
+    if (SELECT(true, false)) return (uint64_t)((int64_t)at + 4 + field);
+    return (uint64_t)((int64_t)at + ((int64_t)((uint64_t)(uint32_t)field << 38) >> 36));
+}
+
 static void relocation_reaches_the_import(void) {
-    static const uint8_t call[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xe8, 0, 0, 0, 0, 0xc3};
-    static il_relocation relocation = {.offset = 5, .kind = IL_R_X86_64_PLT32, .target = 2};
+    static const uint8_t call_x86_64[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xe8, 0, 0, 0, 0, 0xc3};
+    static const uint8_t call_aarch64[] = {0x5f, 0x24, 0x03, 0xd5, 0, 0, 0, 0x94, 0xc0, 0x03, 0x5f, 0xd6};
+    static il_relocation relocation = {.offset = SELECT(5, 4), .kind = SELECT(IL_R_X86_64_PLT32, IL_R_AARCH64_CALL26), .target = 2};
     reopen();
     il_arena arena = open_arena(1 << 20, 3).handle;
-    il_image image = {.arch = IL_ARCH_X86_64, .code = call, .code_bytes = sizeof call, .entries = first_entry, .entry_count = 1,
+    il_image image = {.arch = IL_ARCH_NATIVE, .code = SELECT(call_x86_64, call_aarch64),
+                      .code_bytes = SELECT(sizeof call_x86_64, sizeof call_aarch64), .entries = first_entry, .entry_count = 1,
                       .relocations = &relocation, .relocation_count = 1};
     il_reply reply = publish(arena, &image);
     CHECK(reply.status == IL_OK);
-    int32_t rel32, displacement;
-    uint64_t target;
-    memcpy(&rel32, code_view + reply.slot_offset + 5, 4);
-    uint64_t stub = (uint64_t)((int64_t)reply.slot_offset + 9 + rel32);
-    CHECK(memcmp(code_view + stub, "\xf3\x0f\x1e\xfa\xff\x25", 6) == 0);
-    memcpy(&displacement, code_view + stub + 6, 4);
-    memcpy(&target, rodata_view + stub + 10 + displacement - IL_RODATA_DELTA, 8);
+    uint64_t stub = branch_target(reply.slot_offset + relocation.offset), target;
+    uint8_t expected[IL_STUB_BYTES];
+    il_stub_write(expected, (uint32_t)stub);
+    CHECK(memcmp(code_view + stub, expected, sizeof expected) == 0);
+    memcpy(&target, rodata_view + stub, 8);
     CHECK(target == 0x1002);
     relocation.target = 3;
     reply = publish(arena, &image);
@@ -246,7 +260,7 @@ static void handle_of_an_import_table_is_no_code(void) {
     reopen();
     il_arena arena = open_arena(4096, 1).handle;
     CHECK(ask((il_request){.operation = IL_OP_RETIRE, .handle = arena}).status == IL_STALE);
-    CHECK(code_view[0] == 0xf3);
+    CHECK(code_view[0] == SELECT(0xf3, 0x5f));
 }
 
 static void counts_above_a_limit_have_no_size(void) {
