@@ -73,12 +73,13 @@ static void empty(void) {
     open_arena();
 }
 
-static void warm(void) {
+/* In images of (about) the measured size, so that the writer's ledger has its pages too. */
+static void warm(uint32_t bytes) {
     static uint8_t code[IL_IMAGE_CODE_BYTES_MAX];
-    const uint32_t entry = 0;
-    const il_image image = {.arch = IL_ARCH_X86_64, .code_bytes = sizeof code, .entry_count = 1, .code = code, .entries = &entry};
-    make_code(code, sizeof code);
-    for (uint32_t i = 0; i < IL_CODE_VIEW_BYTES / sizeof code; i++) window(code, sizeof code), publish(&image);
+    const uint32_t entry = 0, size = bytes < PAGE_BYTES ? PAGE_BYTES : bytes;
+    const il_image image = {.arch = IL_ARCH_X86_64, .code_bytes = size, .entry_count = 1, .code = code, .entries = &entry};
+    make_code(code, size);
+    for (uint32_t i = 0; i < IL_CODE_VIEW_BYTES / size; i++) window(code, size), publish(&image);
     empty();
     peer_at = 0;
 }
@@ -115,7 +116,7 @@ int main(int count, char **arguments) {
     require(peer != MAP_FAILED, "mmap");
     make_code(code, bytes);
     open_arena();
-    if (strcmp(arguments[4], "warm") == 0) warm();
+    if (strcmp(arguments[4], "warm") == 0) warm(bytes);
     uint64_t filled = 0;
     for (uint32_t round = 0; round < rounds; round += BATCH) {
         if (filled + BATCH * (uint64_t)bytes > IL_CODE_VIEW_BYTES) empty(), filled = 0;
