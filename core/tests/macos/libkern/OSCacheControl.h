@@ -1,0 +1,1 @@
+/* In place of Apple's: model.h declares what is needed of it. */
