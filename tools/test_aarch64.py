@@ -34,7 +34,11 @@ DEBIAN: Final = (
 PYTHON: Final = ("llvmlite>=0.50,<0.51", "pytest>=9", "hypothesis>=6.150", "pytest-xdist>=3.8")
 PLATFORMS: Final = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28")
 # Under qemu compiling takes many times as long: what is the same on every architecture is left out.
-TESTS: Final = ("tests/core/test_code_memory.py",)
+TESTS: Final = (
+    "tests/core/test_code_memory.py",
+    "tests/runtime/test_region.py",
+    "tests/runtime/test_calls.py",
+)
 
 
 def run(command: list[str], *, cwd: Path = ROOT, **variables: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 import interlock
 from interlock import bytecode
 from interlock.bytecode import Body, Function, FuncType, Module, ValType, code_of
+from tests.core import core_library as lib
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,10 +190,12 @@ def test_references_at_the_border_are_unsupported_and_say_so(make: Make) -> None
 
 
 def test_native_functions_take_the_platforms_arguments() -> None:
-    # addsd xmm0, xmm1; ret   and   lea eax, [rdi + rsi]; ret
-    code = bytes.fromhex("f30f1efaf20f58c1c3") + bytes.fromhex("f30f1efa8d0437c3")
+    # addsd xmm0, xmm1 or fadd d0, d0, d1   and   lea eax, [rdi + rsi] or add w0, w0, w1
+    code = lib.LANDING + lib.code(x86_64="f20f58c1", aarch64="1e612800") + lib.RETURN
+    add_offset = len(code)
+    code += lib.LANDING + lib.code(x86_64="8d0437", aarch64="0b010000") + lib.RETURN
     with interlock.Region(4096) as region:
-        published = region.publish(code, entries={"add": 9, "sum": 0})
+        published = region.publish(code, entries={"add": add_offset, "sum": 0})
         total: Any = published.function("sum", "f64(f64, f64)")
         add: Any = published.function("add", "i32(i32, i32)")
 
@@ -205,6 +208,6 @@ def test_native_functions_take_the_platforms_arguments() -> None:
 @pytest.mark.parametrize("signature", ["", "i32", "i32(", "i8(i32)", "i32(i32 i32)", "i32(void)"])
 def test_signatures_that_are_none_are_refused(signature: str) -> None:
     with interlock.Region(4096) as region:
-        published = region.publish(bytes.fromhex("f30f1efac3"), entries={"f": 0})
+        published = region.publish(lib.LANDING + lib.RETURN, entries={"f": 0})
         with pytest.raises(ValueError, match="signature"):
             published.function("f", signature)

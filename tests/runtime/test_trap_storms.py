@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import interlock
+from tests.core import core_library as lib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -265,16 +266,17 @@ engine.close()
 
 
 def test_native_code_that_faults_is_told_apart_from_a_memory_access() -> None:
-    # xor eax, eax; mov eax, [rax]; ret
+    # xor eax, eax; mov eax, [rax] or movz x0, 0; ldr w0, [x0]
+    faulting = lib.LANDING + lib.code(x86_64="31c08b00", aarch64="d2800000 b9400000") + lib.RETURN
     with interlock.Region(4096) as region:
-        code = region.publish(bytes.fromhex("f30f1efa31c08b00c3"), entries={"f": 0})
+        code = region.publish(faulting, entries={"f": 0})
         with pytest.raises(interlock.Trap, match="fault in compiled code"):
             code.function("f", "i32()")()
 
 
 def test_code_that_is_retired_cannot_be_called() -> None:
     with interlock.Region(4096) as region:
-        code = region.publish(bytes.fromhex("f30f1efab807000000c3"), entries={"f": 0})
+        code = region.publish(lib.returns(7), entries={"f": 0})
         function = code.function("f", "i32()")
         assert function() == 7
 
