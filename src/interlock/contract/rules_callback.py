@@ -212,7 +212,7 @@ CALLBACK = (
     ),
     Rule(
         id="C18",
-        statement="By default only the images present at the start are read; then the list is locked. What is loaded later, by constructors too, is ignored.",
+        statement="By default only the images present at the start are read, then the list is locked: what is loaded later, by constructors too, is ignored.",
         when=(LISTED_EARLY,),
         effects=(crash(_NOT_LISTED, "a callback of a later image is used"),),
         evidence=(doc("pthread.h"), src("Libsystem, libpthread")),
