@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 CORE: Final = ROOT / "core"
 CORPUS: Final = CORE / "fuzz/corpus"
 INPUT_BYTES_MAX: Final = 4096
+KEPT_BYTES_MAX: Final = 512
 _VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
 _WRITER: Final = ("src/writer.c", "src/arenas.c", "src/slots.c")
 _HOST: Final = ("src/x86_64/arch.c", "src/x86_64/cache_linux.c")
@@ -82,7 +83,13 @@ def fuzz(target: str, program: Path, *, seconds: int, is_kept: bool) -> bool:
             merged = Path(folder) / "merged"
             merged.mkdir()
             subprocess.run(
-                [program, "-merge=1", *limits, str(merged), str(found)],
+                [
+                    program,
+                    "-set_cover_merge=1",
+                    f"-max_len={KEPT_BYTES_MAX}",
+                    str(merged),
+                    str(found),
+                ],
                 capture_output=True,
                 check=True,
             )

@@ -47,7 +47,7 @@ static void *copy(const uint8_t **data, size_t *left, size_t bytes) {
 
 static il_policy policy_of(const uint8_t head[12]) {
     il_policy policy = IL_POLICY_PERMITTED;
-    policy.refused_classes = head[4] | (head[8] & 15u) << 8;
+    policy.refused_classes = head[4] | (head[8] & 31u) << 8;
     policy.refused_imports[0] = head[6];
     policy.frame_bytes_max >>= head[7] % 32u;
     policy.image_code_bytes_max >>= head[9] % 32u;

@@ -42,6 +42,15 @@ def _rule(image: interlock.CodeImage, policy: interlock.Policy | None) -> int:
     return found.rule if isinstance(found, interlock.Rejection) else 0
 
 
+AARCH64 = Target(arch=Arch.AARCH64, system=System.LINUX, cpu="generic")
+RET_A64 = "c0035fd6"
+
+
+def _branch_a64(index: int) -> interlock.CodeImage:
+    relocation = interlock.Relocation(offset=CodeOffset(0), kind=282, symbol=IMPORTS[index])
+    return _image("00000014", relocations=(relocation,), target=AARCH64)
+
+
 TABLE = interlock.JumpTable(rodata_offset=0, count=1, base_offset=0)
 # What an image needs of each maximum.
 NEEDS = [
@@ -57,6 +66,20 @@ NEEDS = [
     ("frame_bytes_max", 24, _image("4883ec18" + RET)),  # sub rsp, 24
     ("frame_bytes_max", 24, _image("4883c418" + RET)),  # add rsp, 24
     ("frame_bytes_max", 24, _image("488d6424e8" + RET)),  # lea rsp, [rsp - 24]
+    ("image_code_bytes_max", 4, _image(RET_A64, target=AARCH64)),
+    ("image_relocations_max", 1, _branch_a64(0)),
+    ("frame_bytes_max", 32, _image("ff8300d1" + RET_A64, target=AARCH64)),  # sub sp, sp, #32
+    ("frame_bytes_max", 32, _image("ff830091" + RET_A64, target=AARCH64)),  # add sp, sp, #32
+    (
+        "frame_bytes_max",
+        32,
+        _image("fd7bbea9" + RET_A64, target=AARCH64),
+    ),  # stp x29, x30, [sp, #-32]!
+    (
+        "frame_bytes_max",
+        32,
+        _image("fd7bc2a8" + RET_A64, target=AARCH64),
+    ),  # ldp x29, x30, [sp], #32
 ]
 
 
@@ -91,18 +114,30 @@ EXAMPLES = {
     "FMA": "c4e2f198c2c3",
     "TRAP": "0f0b",
     "NOP": "90c3",
-    "SIMD": "2028221ec0035fd6",  # fadd s0, s1, s2; ret
 }
-AARCH64 = Target(arch=Arch.AARCH64, system=System.LINUX, cpu="generic")
+EXAMPLES_A64 = {
+    "INTEGER": "0000018b" + RET_A64,  # add x0, x0, x1
+    "BRANCH": RET_A64,
+    "INDIRECT": "20003fd6" + RET_A64,  # blr x1
+    "ATOMIC": "410020b8" + RET_A64,  # ldadd w0, w1, [x2]
+    "SIMD": "2028221e" + RET_A64,  # fadd s0, s1, s2
+    "TRAP": "a0a02ad4",  # brk
+    "NOP": "1f2003d5" + RET_A64,
+}
+CLASSES = [(name, _image(code)) for name, code in EXAMPLES.items()]
+CLASSES += [(name, _image(code, target=AARCH64)) for name, code in EXAMPLES_A64.items()]
 
 
-@pytest.mark.parametrize("refused", interlock.InstructionClass)
-def test_a_refused_class_is_refused(refused: interlock.InstructionClass) -> None:
-    target = AARCH64 if refused.name == "SIMD" else X86_64_LINUX_V2
-    image = _image(EXAMPLES[refused.name], target=target)
+@pytest.mark.parametrize(("name", "image"), CLASSES)
+def test_a_refused_class_is_refused(name: str, image: interlock.CodeImage) -> None:
+    refused = frozenset({interlock.InstructionClass[name]})
 
     assert _rule(image, interlock.Policy()) == 0
-    assert _rule(image, interlock.Policy(refused_classes=frozenset({refused}))) == POLICY_RULE
+    assert _rule(image, interlock.Policy(refused_classes=refused)) == POLICY_RULE
+
+
+def test_each_class_has_an_example() -> None:
+    assert {name for name, _ in CLASSES} == {each.name for each in interlock.InstructionClass}
 
 
 def test_classes_are_the_headers(repository: Path) -> None:
@@ -118,6 +153,7 @@ def test_a_refused_import_is_refused_and_the_others_are_not() -> None:
     policy = interlock.Policy(refused_imports=frozenset({"second"}))
 
     assert (_rule(_jump_to(0), policy), _rule(_jump_to(1), policy)) == (0, POLICY_RULE)
+    assert (_rule(_branch_a64(0), policy), _rule(_branch_a64(1), policy)) == (0, POLICY_RULE)
 
 
 def test_the_last_import_of_a_full_table_can_be_refused() -> None:
