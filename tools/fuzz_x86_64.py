@@ -29,9 +29,9 @@ SHOWN_MAX = 20
 
 
 def _part(directory: str, cases: int, seed: int) -> tuple[differential.Tally, set[int]]:
-    compiler = ["gcc"] if shutil.which("gcc") else [sys.executable, "-m", "ziglang", "cc"]
+    gcc = ["gcc"] if shutil.which("gcc") else [sys.executable, "-m", "ziglang", "cc"]
     with tempfile.TemporaryDirectory(dir=directory) as work:
-        decoders = differential.build(Path(work), ROOT / "core", compiler)
+        decoders = differential.build(Path(work), ROOT / "core", [*gcc, "-O2"])
     rows = generate_tables.parse((generate_tables.TABLES / "x86_64.instrs").read_text("ascii"))
     part = differential.Differential(decoders)
     unseen = differential.run(part, rows, cases=cases, seed=seed)

@@ -284,7 +284,7 @@ static IL_RARE void read_operands(const uint8_t *start, insn *out) {
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
 static uint32_t check_stack_pointer(const pass *run, const insn *in) {
     const bool is_reg_form = in->mod == 3;
-    if (!(in->rex & REX_W) || in->row->check == IL_CHECK_NONE) return IL_RULE_RESERVED_REGISTER;
+    if (!(in->rex & REX_W)) return IL_RULE_RESERVED_REGISTER;
     switch (in->row->check) {
     case IL_CHECK_ADJUST:
         return il_frame_rule(run->policy, in->imm);
@@ -307,15 +307,15 @@ static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t en
                           (in->vector_256 && (has & IL_X86_MEMORY_L) ? 1u : 0u) +
                           (in->vector_256 && (has & IL_X86_MEMORY_L4) ? 2u : 0u);
     const int64_t at = (int64_t)end + in->disp - IL_RODATA_DELTA;
-    const bool is_read = (has & IL_X86_ADDRESS_ONLY) || !(has & IL_X86_RM_WRITE);
+    const bool is_read = !(has & IL_X86_RM_WRITE);
     return is_read && at >= 0 && at + (INT64_C(1) << log2) <= (int64_t)run->image->rodata_bytes;
 }
 
 /* Follows the jump-table shape over every instruction which is no branch. */
 static void track_shape(pass *run, const insn *in, uint32_t offset) {
     const uint32_t check = in->row->check;
-    if (check == IL_CHECK_TABLE_LOAD && in->is_memory && in->base < 16 && in->index != NO_REGISTER && in->scale_log2 == 2 &&
-        in->disp == 0 && in->reg != in->base) {
+    /* Where there is no memory operand or it has no base, base is none of the registers that an addition could name. */
+    if (check == IL_CHECK_TABLE_LOAD && in->index != NO_REGISTER && in->scale_log2 == 2 && in->disp == 0 && in->reg != in->base) {
         run->shape_offset = offset;
         run->shape_load = in->reg;
         run->shape_base = in->base;
@@ -323,7 +323,7 @@ static void track_shape(pass *run, const insn *in, uint32_t offset) {
         run->shape_live = 1u << in->reg | 1u << in->base;
         return;
     }
-    if (check == IL_CHECK_TABLE_ADD && !in->is_memory && (in->rex & REX_W) && run->shape_load != NO_REGISTER &&
+    if (check == IL_CHECK_TABLE_ADD && !in->is_memory && (in->rex & REX_W) &&
         (1u << in->reg | 1u << in->rm) == (1u << run->shape_load | 1u << run->shape_base)) {
         run->shape_sum = in->opcode == 0x01 ? in->rm : in->reg;
         run->shape_load = NO_REGISTER;
@@ -348,7 +348,7 @@ static bool check_indirect_jump(pass *run, const insn *in, uint32_t offset) {
 static bool check_relocation(pass *run, const insn *in, uint32_t offset, const uint8_t *bytes, bool *relocated_out) {
     const il_relocation *relocation = &run->image->relocations[run->next_relocation];
     const uint32_t end = offset + in->length;
-    const bool is_branch = (in->row->check == IL_CHECK_CALL || in->row->check == IL_CHECK_JMP) && in->row->immediate == 4;
+    const bool is_branch = in->row->check == IL_CHECK_CALL || in->row->check == IL_CHECK_JMP;
     const bool is_second = *relocated_out;
     run->next_relocation++;
     *relocated_out = true;
@@ -427,7 +427,7 @@ static inline bool check_instruction(pass *run, insn *in, uint32_t offset, const
     return true; /* as for most: no rule concerns them */
 }
 
-/* ---- The pass ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The pass --------------------------------------------------------------------------------------------------------- */
 bool il_read_x86_64(il_pass *run) {
     uint8_t tail[DECODE_BYTES];
     insn in;

@@ -55,6 +55,7 @@ def optimized(ir: str, cpu: str, level: int) -> Any:
     return module
 
 
+@functools.cache
 def compile_ir(ir: str, *, cpu: str, level: int = 2) -> Image:
     """Compiles IR and links the object into an image."""
     return link(_machine(cpu, level).emit_object(optimized(ir, cpu, level)))

@@ -52,6 +52,7 @@ def _machine(cpu: str, level: int) -> Any:
     )
 
 
+@functools.cache
 def compile_ir(ir: str, *, cpu: str, level: int = 2) -> Image:
     """Compiles IR through LLVM's own pipeline and links the object into an image."""
     import llvmlite.binding as llvm

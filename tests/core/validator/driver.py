@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import mmap
 import os
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -114,20 +117,19 @@ class Validator:
 
     def first(self, image: Image) -> Violation | None:
         """The verdict of il_validate; None when accepted."""
-        c_image, keep = _c_image(image)
+        c_image = _c_image(image)
         policy = _c_policy(image.policy)
         verdict = CVerdict()
         status = self._lib.il_validate(
             ctypes.byref(c_image), ctypes.byref(policy), image.imports, ctypes.byref(verdict)
         )
-        del keep
         if status not in (0, 1) or (status == 0) != (verdict.rule == 0):
             raise AssertionError((status, verdict.rule))
         return None if status == 0 else _violation(verdict)
 
     def every(self, image: Image) -> list[Violation]:
         """What il_validate_all reports."""
-        c_image, keep = _c_image(image)
+        c_image = _c_image(image)
         policy = _c_policy(image.policy)
         found: list[Violation] = []
 
@@ -143,7 +145,6 @@ class Validator:
             None,
             ctypes.byref(count),
         )
-        del keep
         if count.value != len(found) or (status == 0) != (not found):
             raise AssertionError((status, count.value, found))
         return found
@@ -172,18 +173,41 @@ def _c_policy(fields: dict[str, int]) -> CPolicy:
     return CPolicy(refused_imports=(ctypes.c_uint32 * 8).from_buffer_copy(words), **values)
 
 
-def _c_image(image: Image) -> tuple[CImage, list[Any]]:
-    arrays = {
-        "code": (ctypes.c_uint8 * max(1, len(image.code)))(*image.code),
-        "rodata": (ctypes.c_uint8 * max(1, len(image.rodata)))(*image.rodata),
-        "entries": (ctypes.c_uint32 * max(1, len(image.entries)))(*image.entries),
-        "relocations": (CRelocation * max(1, len(image.relocations)))(
-            *(CRelocation(*item) for item in image.relocations)
-        ),
-        "jump_tables": (CJumpTable * max(1, len(image.tables)))(
-            *(CJumpTable(*item) for item in image.tables)
-        ),
-    }
+class _Fence:
+    """Memory before a page that cannot be read: an array that is read past its end is a crash."""
+
+    def __init__(self) -> None:
+        page = mmap.PAGESIZE
+        self._map = mmap.mmap(-1, FENCE_BYTES + page)
+        self._start = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mprotect(ctypes.c_void_p(self._start + FENCE_BYTES), page, 0) != 0:
+            raise OSError(ctypes.get_errno(), "mprotect")
+
+    def place(self, data: bytes) -> int:
+        """Copies data to the end; its address."""
+        start = FENCE_BYTES - len(data)
+        self._map[start:FENCE_BYTES] = data
+        return self._start + start
+
+
+FENCE_BYTES = 8 << 20
+_ARRAYS = ("code", "rodata", "entries", "relocations", "jump_tables")
+
+
+@functools.cache
+def _fences() -> dict[str, _Fence]:
+    return {name: _Fence() for name in _ARRAYS}
+
+
+def _c_image(image: Image) -> CImage:
+    """Valid until the next one is made."""
+    numbers = (
+        image.entries,
+        [n for item in image.relocations for n in item],
+        [n for item in image.tables for n in item],
+    )
+    data = (image.code, image.rodata, *(struct.pack(f"<{len(n)}I", *n) for n in numbers))
     counts = {
         "code_bytes": len(image.code),
         "rodata_bytes": len(image.rodata),
@@ -192,6 +216,6 @@ def _c_image(image: Image) -> tuple[CImage, list[Any]]:
         "jump_table_count": len(image.tables),
     }
     result = CImage(arch=image.arch, **(counts | image.counts))
-    for name, array in arrays.items():
-        setattr(result, name, ctypes.cast(array, ctypes.c_void_p).value)
-    return result, list(arrays.values())
+    for name, array in zip(_ARRAYS, data, strict=True):
+        setattr(result, name, _fences()[name].place(array))
+    return result

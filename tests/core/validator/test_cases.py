@@ -128,3 +128,33 @@ def _starts(code: bytes) -> set[int]:
     import iced_x86
 
     return {instruction.ip for instruction in iced_x86.Decoder(64, code)}
+
+
+def test_no_refused_instruction_is_longer_than_the_longest(validator: Validator):
+    """However many prefixes there are, no more is read than the fifteen bytes of an instruction and an opcode."""
+    found = validator.every(Image(code=b"\x66" * 64 + b"\xc3"))
+
+    assert [violation.offset for violation in found] == [0, 16, 32, 48]
+
+
+def test_only_the_bad_branch_of_two_is_reported(validator: Validator):
+    """Jmp to the ret, jmp into the jmp before it."""
+    found = validator.every(Image(code=b"\xeb\x02\xeb\xfd\xc3"))
+
+    assert [(violation.rule, violation.offset) for violation in found] == [(20, 2)]
+
+
+@pytest.mark.parametrize(
+    ("code", "blamed"),
+    [
+        (b"\xb8\x00\x00\x00\x00\xc3", 0),  # mov eax, 0: no branch
+        (b"\x90\xe8\x00\x00\x00\x00\xc3", 1),  # nop; call: not the field
+    ],
+)
+def test_misplaced_relocation_is_blamed_on_its_instruction(
+    validator: Validator, code: bytes, blamed: int
+):
+    verdict = validator.first(Image(code=code, imports=1, relocations=((1, 4, 0),)))
+
+    assert verdict is not None
+    assert (verdict.rule, verdict.offset) == (40, blamed)

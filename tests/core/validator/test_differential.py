@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def decoders(
-    repository: Path, tmp_path_factory: pytest.TempPathFactory
+    core: Path, compiler: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    compiler = [sys.executable, "-m", "ziglang", "cc"]
-    return differential.build(tmp_path_factory.mktemp("decoders"), repository / "core", compiler)
+    return differential.build(tmp_path_factory.mktemp("decoders"), core, compiler)
 
 
 @pytest.fixture

@@ -241,3 +241,23 @@ ret
 bsf ecx, eax
 bsr rcx, rax
 ret
+---
+# an empty REX tells sil from dh, in the opcode too
+.byte 0x40, 0xb6, 0x01
+.byte 0x40, 0x88, 0xf0
+.byte 0x40, 0x0f, 0xb6, 0xc6
+ret
+---
+# a frame of nothing
+lea rsp, [rbp]
+lea rsp, [rsp]
+ret
+---
+# a jump as far from its load as it may be
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+add rax, rcx
+.rept 121
+nop
+.endr
+jmp rax

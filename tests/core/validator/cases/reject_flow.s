@@ -185,3 +185,54 @@ jmp rax
 # V022 an unaligned table whose entries are right
 #! table 2 : 0
 ret
+---
+# V014 notrack twice
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+add rax, rcx
+.byte 0x3e, 0x3e, 0xff, 0xe0
+---
+# V021 lea is no load
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+lea rax, [rcx + rdx*4]
+add rax, rcx
+jmp rax
+---
+# V021 no index, though there is a scale
+#! table 0 : 0
+.byte 0x48, 0x63, 0x04, 0xa1
+add rax, rcx
+jmp rax
+---
+# V021 a difference is no sum
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+sub rax, rcx
+jmp rax
+---
+# V021 what is added lies in memory
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+.byte 0x48, 0x03, 0x01
+jmp rax
+---
+# V021 something else than the base is added
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+add rax, rdx
+jmp rax
+---
+# V021 one byte too far from the load
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+add rax, rcx
+.rept 122
+nop
+.endr
+jmp rax
+---
+# V020 a call into a constant
+.byte 0xe8, 1, 0, 0, 0
+mov eax, 0xc3
+ret

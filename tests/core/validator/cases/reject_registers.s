@@ -273,3 +273,7 @@ ret
 # V030 r13 again
 mov rsp, r13
 ret
+---
+# V030 r12 is an index, though its low bits say none
+lea rsp, [rsp + r12]
+ret
