@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,3 +108,32 @@ def test_linked_instances_end_together(make: Make) -> None:
     assert user.is_closed
     assert library.is_closed
     assert bystander.exports["answer"]() == 42
+
+
+def test_a_host_function_that_waits_ends_when_another_thread_interrupts(
+    engine: interlock.Engine,
+) -> None:
+    wat = """(module (import "host" "ready" (func $ready))
+      (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 24) "\\00\\10\\a5\\d4\\e8")
+      (func (export "sleep") (call $ready)
+        (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"""
+    is_there = threading.Event()
+    instance: Any = engine.instantiate(
+        engine.compile_wat(wat), {"host": {"ready": is_there.set}}, wasi=interlock.Wasi()
+    )
+    outcome: list[str] = []
+
+    def sleep() -> None:  # for a thousand seconds
+        with pytest.raises(interlock.Trap) as caught:
+            instance.exports["sleep"]()
+        outcome.append(caught.value.kind)
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    is_there.wait()
+    instance.interrupt()
+    thread.join()
+
+    assert outcome == ["interrupted"]

@@ -103,6 +103,9 @@ class Engine:
         `imports` maps module name and field name to callables, exports of other instances, or numbers for
         immutable globals.  `wasi` adds `wasi_snapshot_preview1`.  Raises `WasmUnlinkableError` for a missing
         or ill-typed import and `Trap` when an active segment does not fit or the start function traps.
+
+        Fault handlers and the one for Ctrl-C are installed here if they are not (or no longer) ours: after
+        `signal.signal(signal.SIGINT, …)` Python alone hears of Ctrl-C, when guest code returns, until the next call.
         """
         from interlock.runtime.instance import Instance
 
