@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _TRAP_TABLE_OUT_OF_BOUNDS = 6
 _TRAP_MEMORY_OUT_OF_BOUNDS = 5
 _TRAP_INTERRUPTED = 11
+_INTERRUPT_WORD = 16  # IL_VMCTX_INTERRUPT
 _TRAPS_OF_CLOSED = (
     13,
     14,
@@ -177,6 +178,9 @@ class Instance:
         group = self._linked_group()
         for instance in group:
             instance._is_interrupted = True
+            # First, so that a host function which waits ends: closing waits for it.
+            instance._vmctx.write_u64(_INTERRUPT_WORD, 1)
+        for instance in group:
             instance.close()
         core.interrupt([instance._vmctx.address for instance in group])
 
