@@ -21,4 +21,8 @@ def when_idle(action: Callable[[], None]) -> None:
 def run_waiting() -> None:
     """Do what waits, unless code is running."""
     while _waiting and not core.is_running():
-        _waiting.pop()()
+        try:
+            action = _waiting.pop()
+        except IndexError:  # another thread was faster
+            return
+        action()
