@@ -43,11 +43,19 @@ def find_clang() -> str | None:
     return next((found for name in ("clang-19", "clang") if (found := shutil.which(name))), None)
 
 
-def build(target: str, out_dir: Path, *, compiler: str, is_libfuzzer: bool) -> Path:
+def build(
+    target: str,
+    out_dir: Path,
+    *,
+    compiler: str,
+    is_libfuzzer: bool,
+    sanitizers: str = "address,undefined",
+) -> Path:
     """Compile a target: with libFuzzer, or with a main of our own for any compiler."""
     program = out_dir / f"fuzz_{target}"
-    sanitizers = "fuzzer,address,undefined" if is_libfuzzer else "address,undefined"
     main = () if is_libfuzzer else ("fuzz/standalone.c",)
+    if is_libfuzzer:
+        sanitizers = f"fuzzer,{sanitizers}"
     sources = [source for source in TARGETS[target] if (CORE / source).exists() or source[0] == "-"]
     command = [compiler, *_FLAGS, f"-fsanitize={sanitizers}", *sources, *main, "-o", str(program)]
     subprocess.run(command, cwd=CORE, check=True)

@@ -352,7 +352,9 @@ static bool check_relocation(pass *run, const insn *in, uint32_t offset, const u
     const bool is_second = *relocated_out;
     run->next_relocation++;
     *relocated_out = true;
-    if (!is_branch || is_second || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 || in->imm != 0)
+    /* Of a refused instruction the operands were not read. */
+    if (in->rule != 0 || !is_branch || is_second || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 ||
+        in->imm != 0)
         return il_reject(run, IL_RULE_RELOCATION, offset, bytes, in->length,
                       "a relocation is out of order, or not the empty rel32 field of a call or jmp");
     if (relocation->target >= run->import_count)

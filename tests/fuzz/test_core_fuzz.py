@@ -17,11 +17,18 @@ ROUNDS = 5_000
 
 
 @pytest.mark.parametrize("target", fuzz_core.TARGETS)
-def test_corpus_and_mutations_under_the_sanitizers_of_gcc(tmp_path: Path, target: str) -> None:
-    gcc = shutil.which("gcc")
-    if gcc is None:
-        pytest.skip("needs gcc with its sanitizer libraries")
-    program = fuzz_core.build(target, tmp_path, compiler=gcc, is_libfuzzer=False)
+@pytest.mark.parametrize(
+    ("compiler", "sanitizers"), [("gcc", "address,undefined"), ("clang", "memory")]
+)
+def test_corpus_and_mutations_under_sanitizers(
+    tmp_path: Path, target: str, compiler: str, sanitizers: str
+) -> None:
+    path = fuzz_core.find_clang() if compiler == "clang" else shutil.which("gcc")
+    if path is None:
+        pytest.skip(f"needs {compiler} with its sanitizer libraries")
+    program = fuzz_core.build(
+        target, tmp_path, compiler=path, is_libfuzzer=False, sanitizers=sanitizers
+    )
     files = fuzz_core.corpus_of(target)
 
     done = subprocess.run(
