@@ -2,7 +2,7 @@
  *
  * The writer is a function of this process.  On Apple silicon a thread can write the region only inside
  * pthread_jit_write_with_callback_np, and then not run it; on Intel there is no such switch, and il_region_info says so.  What the
- * writer decides with, and the constants, are ordinary memory, read-only except during a call (docs/decisions/0010).  The numbers
+ * writer decides with, and the constants, are ordinary memory, read-only except during a call (docs/decisions/0014).  The numbers
  * A1, C10 and the like are those of docs/explanation/macos.md.
  */
 #include "region.h"

@@ -414,9 +414,9 @@ static IL_RARE bool check_concerned(pass *run, insn *in, uint32_t offset, const 
         return false;
     if (in->row->check == IL_CHECK_TABLE_LOAD || (in->writes & run->shape_live)) track_shape(run, in, offset);
     if (in->row->check >= IL_CHECK_JCC && !check_branch(run, in, offset, bytes, is_relocated)) return false;
-    if (!(classes & IL_CLASS_NOP))
-        run->is_terminated = in->row->check == IL_CHECK_JMP || in->row->check == IL_CHECK_RET ||
-                             in->row->check == IL_CHECK_TRAP || in->row->check == IL_CHECK_INDIRECT_JMP;
+    /* Not so where a nop follows: an entry or a branch may name it. */
+    run->is_terminated = in->row->check == IL_CHECK_JMP || in->row->check == IL_CHECK_RET || in->row->check == IL_CHECK_TRAP ||
+                         in->row->check == IL_CHECK_INDIRECT_JMP;
     return true;
 }
 
@@ -425,7 +425,7 @@ static inline bool check_instruction(pass *run, insn *in, uint32_t offset, const
     const uint32_t concerns = in->rule | (classes & run->refused_classes) | run->shape_live | in->is_suspect |
                               (in->row->check >= IL_CHECK_TABLE_LOAD);
     if (concerns || has_relocation_before(run, offset + in->length)) return check_concerned(run, in, offset, bytes);
-    run->is_terminated &= (classes & IL_CLASS_NOP) != 0;
+    run->is_terminated = false;
     return true; /* as for most: no rule concerns them */
 }
 

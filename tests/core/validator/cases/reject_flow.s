@@ -162,6 +162,11 @@ je 1b
 1:
 call 1b
 ---
+# V023 an entry names the nop behind the end
+#! entries 0 1
+ret
+nop
+---
 # V023 padding behind an instruction which does not end the flow
 ret
 mov eax, 1
