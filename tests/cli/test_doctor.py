@@ -122,7 +122,7 @@ CAUSES = {
     "noexec mount": (f"forbid({EXECVE}, errno.EACCES)", "no noexec mount"),
     "no executable mapping": (f"forbid({MMAP}, errno.EACCES, 2, 4)", "MemoryDenyWriteExecute=no"),
     "no descriptor left": (f"forbid({SOCKETPAIR}, errno.EMFILE)", "raise RLIMIT_NOFILE"),
-    "hardened": ("interlock.core.harden()", "do not harden the process before"),
+    "hardened": ("interlock.core.harden()", "make an engine, before harden_process()"),
 }
 
 

@@ -79,6 +79,7 @@ _ADVICE = (
         "executable mappings of memfds are forbidden: allow them (SELinux: execmem; systemd: MemoryDenyWriteExecute=no)",
     ),
     ("of the reservation", None, "too little address space: raise RLIMIT_AS (ulimit -v)"),
+    ("was hardened", None, "open a region, or make an engine, before harden_process()"),
     ("socketpair", None, "too few descriptors: raise RLIMIT_NOFILE (ulimit -n)"),
 )
 _OTHERWISE = "code memory needs memfd_create with seals (Linux 5.1), executable memfds, and leave to start a process"
