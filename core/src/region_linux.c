@@ -190,7 +190,7 @@ static il_status accept_writer(int socket, int descriptors[IL_FD_COUNT], il_view
 
 il_status il_views_open(const char *writer_path, il_views *views_out) {
     il_views views = {.writer = IL_WRITER_PROCESS, .has_seals = true, .requests = -1, .requests_end = -1, .replies = -1};
-    int descriptors[IL_FD_COUNT] = {-1, -1, -1, -1, -1, -1}, socket;
+    int descriptors[IL_FD_COUNT] = {-1, -1, -1, -1, -1, -1}, socket = -1;
     il_status status = start_writer(writer_path, &socket);
     if (status != IL_OK) return status;
     status = accept_writer(socket, descriptors, &views);

@@ -24,7 +24,7 @@ _COMMANDS = {
     "dump": "print a stage of the compilation as text",
     "validate": "check machine code or byte-code without running it",
     "doctor": "try every attack on code memory, and say what protects it here",
-    "explain": "say what a rule of the code validator or of Apple's contract means",
+    "explain": "say what a rule (V012, C8) means, and show examples",
 }
 _DESCRIPTION = """\
 Compiles WebAssembly to machine code, checks every instruction before it becomes executable, and runs it.
