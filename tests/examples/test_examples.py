@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from interlock import core
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def _run(*command: str, status: int = 0) -> str:
@@ -59,7 +61,7 @@ def test_policy_refuses_more(repository: Path) -> None:
 
 def test_policy_in_c_refuses_more(repository: Path, tmp_path: Path) -> None:
     pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
-    native = repository / "src/interlock/core/_native"
+    native = Path(core.WRITER_PATH).parent
     program = str(tmp_path / "policy")
     flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{repository / 'core/include'}"]
     link = [f"-L{native}", "-linterlock", f"-Wl,-rpath,{native}", "-o", program]

@@ -115,6 +115,17 @@ class Validator:
             pointer,
         ]
 
+    def status(self, image: Image) -> int:
+        """What il_validate returns: il_status."""
+        c_image = _c_image(image)
+        policy = _c_policy(image.policy)
+        verdict = CVerdict()
+        return int(
+            self._lib.il_validate(
+                ctypes.byref(c_image), ctypes.byref(policy), image.imports, ctypes.byref(verdict)
+            )
+        )
+
     def first(self, image: Image) -> Violation | None:
         """The verdict of il_validate; None when accepted."""
         c_image = _c_image(image)

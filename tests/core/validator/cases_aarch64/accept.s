@@ -176,3 +176,27 @@ sub sp, sp, #48
 add sp, sp, #48
 ldp x29, x30, [sp], #48
 ret
+---
+# a jump as far from its base as it may be
+#! code_table 0 0 : 132
+1:
+adr x9, 1b
+ldrsw x10, [x8, x0, lsl #2]
+add x9, x9, x10
+.rept 29
+nop
+.endr
+br x9
+ret
+---
+# exclusive stores of pairs
+stxp w0, x1, x2, [x3]
+stlxp w0, w1, w2, [sp]
+ret
+---
+# the stack pointer as base has zr's number in other fields
+ldp x1, xzr, [sp], #16
+stp xzr, xzr, [sp, #-16]!
+stxp w0, x1, xzr, [sp]
+stxr wzr, x1, [sp]
+ret

@@ -118,3 +118,11 @@ ret
 # V011 half a word behind the return
 ret
 .byte 0x1f, 0x20
+---
+# V010 a pair is loaded over its base: the second register
+.inst 0xa8c10420
+ret
+---
+# V010 a pair is stored over its base: the second register
+.inst 0xa8810420
+ret

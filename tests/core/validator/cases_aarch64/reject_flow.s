@@ -36,6 +36,16 @@ add x9, x9, x10
 br x9
 ret
 ---
+# V020 the last word, into a jump-table sequence
+#! code_table 0 0 : 16
+1:
+adr x9, 1b
+ldrsw x10, [x8, x0, lsl #2]
+2:
+add x9, x9, x10
+br x9
+b 2b
+---
 # V020 an address of the middle of a sequence
 #! code_table 0 4 : 20
 adr x0, 2f
@@ -89,6 +99,39 @@ adr x9, 1b
 ldrsw x10, [x8, x0, lsl #2]
 add x9, x9, x10
 br x10
+---
+# V021 what follows the base is no load
+#! code_table 0 0 : 0
+1:
+adr x9, 1b
+eor x10, x8, x0
+add x9, x9, x10
+br x9
+---
+# V021 what follows the load is no addition
+#! code_table 0 0 : 0
+1:
+adr x9, 1b
+ldrsw x10, [x8, x0, lsl #2]
+sub x9, x9, x10
+br x9
+---
+# V021 what follows the load is another load, of the same registers
+#! code_table 0 0 : 0
+1:
+adr x9, 1b
+ldrsw x10, [x8, x0, lsl #2]
+ldrsw x11, [x9, x10, lsl #2]
+br x11
+---
+# V021 the sum is loaded anew
+#! code_table 0 0 : 0
+1:
+adr x9, 1b
+ldrsw x10, [x8, x0, lsl #2]
+add x11, x9, x10
+ldrsw x11, [x8, x0, lsl #2]
+br x11
 ---
 # V021 no base
 #! code_table 0 0 : 0

@@ -228,3 +228,10 @@ ret
 # V002 no architecture has this number
 #! arch 3
 ret
+---
+# V040 a call whose field is not empty
+#! imports 1
+#! relocation 0 283 0
+bl 1f
+1:
+ret
