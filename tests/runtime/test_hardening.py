@@ -281,6 +281,7 @@ def double(value):
 @app.get("/template/<name>")
 def template(name):
     return flask.render_template_string("<b>{{ name }}</b>", name=name)
+app.test_client()  # loads what it needs from files that may be closed to an ordinary user
 """,
         DOUBLE
         + """
