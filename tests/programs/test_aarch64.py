@@ -16,7 +16,7 @@ from interlock.artifacts import Accepted, CodeImage, CodeOffset
 from interlock.codegen.compiler_process import QUICK_IR_CHARACTERS
 from interlock.link import closed_code, stub_images
 from interlock.runtime.inspection import CrossBuild
-from interlock.target import AARCH64_LINUX
+from interlock.target import AARCH64_LINUX, AARCH64_MACOS, Target
 from tests.differential.generator import Generator
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def _require_accepted(image: CodeImage, name: str) -> None:
     assert isinstance(verdict, Accepted), f"{name}: {verdict}"
 
 
-def _check(module: interlock.Module) -> tuple[int, int, int]:
+def _check(module: interlock.Module, target: Target = AARCH64_LINUX) -> tuple[int, int, int]:
     """Every function is accepted; how many there were, their jump tables and their references to constants."""
     functions = tables = constants = 0
-    with CrossBuild(module, AARCH64_LINUX) as made:
+    with CrossBuild(module, target) as made:
         for index in module.defined_function_indices:
             image = made.build(index)
             _require_accepted(image, module.function_name(index))
@@ -65,6 +65,17 @@ def test_programs(
     assert functions > 20
     assert constants > 0
     assert tables > 0 or source.stem == "hello"
+
+
+@pytest.mark.parametrize("program", ["vm", "json"])
+def test_programs_for_macos(
+    engine: interlock.Engine, compile_c: Callable[[Path], Path], program: str
+) -> None:
+    wasm = compile_c(HERE / f"{program}.c").read_bytes()
+    functions, tables, _ = _check(engine.compile_wasm(wasm), AARCH64_MACOS)
+
+    assert functions > 20
+    assert tables > 0
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
