@@ -37,8 +37,8 @@ class Machine(Protocol):
     def is_exact(self) -> bool:
         """Whether every outcome is certain here, `may` included, and names its rule."""
 
-    def supports(self, step: Step) -> bool:
-        """Whether this machine can take such a step at all."""
+    def refusal(self, profile: Profile, scenario: Scenario) -> str:
+        """Why this machine cannot play the scenario in a process of this profile; empty if it can."""
 
     def start(self, profile: Profile, scenario: Scenario) -> Outcome:
         """Make the process: images and switches of the scenario, entitlements of the profile."""
@@ -65,12 +65,12 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One scenario under one profile.  `unsupported` is the first step that the machine cannot take, if any."""
+    """One scenario under one profile.  `refusal` says why the machine did not play it; empty if it did."""
 
     scenario: Scenario
     profile: Profile
     results: tuple[StepResult, ...]
-    unsupported: Step | None = None
+    refusal: str = ""
 
     @property
     def failures(self) -> tuple[StepResult, ...]:
@@ -79,10 +79,10 @@ class Report:
 
 
 def play(scenario: Scenario, profile: Profile, machine: Machine) -> Report:
-    """Run the scenario under one of its profiles.  A machine that cannot take a step runs none of it."""
-    for each in scenario.steps:
-        if not machine.supports(each.step):
-            return Report(scenario=scenario, profile=profile, results=(), unsupported=each.step)
+    """Run the scenario under one of its profiles.  A machine that refuses it runs none of it."""
+    refusal = machine.refusal(profile, scenario)
+    if refusal:
+        return Report(scenario=scenario, profile=profile, results=(), refusal=refusal)
     started = machine.start(profile, scenario)
     results = []
     for index, each in enumerate(scenario.steps):
@@ -199,10 +199,10 @@ class ModelMachine:
             "exec": self._exec,
         }
 
-    def supports(self, step: Step) -> bool:
-        """The model understands the whole language."""
-        del step
-        return True
+    def refusal(self, profile: Profile, scenario: Scenario) -> str:
+        """None: the model understands the whole language."""
+        del profile, scenario
+        return ""
 
     def start(self, profile: Profile, scenario: Scenario) -> Outcome:
         """A process with the scenario's images."""

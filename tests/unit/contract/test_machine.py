@@ -22,8 +22,10 @@ class ScriptedMachine:
         self._outcomes = list(outcomes)
         self._lacks = lacks
 
-    def supports(self, step: Step) -> bool:
-        return step.verb != self._lacks
+    def refusal(self, profile: Profile, scenario: Scenario) -> str:
+        del profile
+        verbs = {each.step.verb for each in scenario.steps}
+        return f"it has no {self._lacks}" if self._lacks in verbs else ""
 
     def start(self, profile: Profile, scenario: Scenario) -> Outcome:
         del profile, scenario
@@ -120,11 +122,10 @@ def test_dead_process_that_should_be_alive_is_a_failure() -> None:
     assert str(failure).endswith("alive: expected ok, got dead")
 
 
-def test_scenario_with_a_step_that_the_machine_lacks_is_not_run() -> None:
+def test_scenario_that_the_machine_refuses_is_not_run() -> None:
     report = _play("alive\nbarrier\n", lacks="barrier")
 
-    assert report.unsupported is not None
-    assert report.unsupported.verb == "barrier"
+    assert report.refusal == "it has no barrier"
     assert report.results == ()
 
 
