@@ -40,7 +40,7 @@ class WasmUnlinkableError(SourceError):
 
 
 class EntitlementsError(SourceError):
-    """A property list or a signature does not decode to entitlements."""
+    """A property list does not decode to entitlements, or a Mach-O file or its signature is malformed."""
 
 
 class ScenarioError(SourceError):

@@ -11,8 +11,10 @@ Needs neither LLVM nor the core, and runs anywhere.
 
 from interlock.contract.entitlements import Entitlements, Remark, parse_plist
 from interlock.contract.entitlements_der import parse_der
+from interlock.contract.linkage import Linkage, Section, read_linkage
 from interlock.contract.machine import Machine, ModelMachine, Report, StepResult, play
-from interlock.contract.macho import Signature, is_macho, read_signatures
+from interlock.contract.macho import Signature, read_signatures
+from interlock.contract.macho_file import is_macho
 from interlock.contract.outcome import Outcome, OutcomeKind
 from interlock.contract.page import describe, facts
 from interlock.contract.port_failure import PortFailure, SeenBy
@@ -50,6 +52,7 @@ __all__ = [
     "Entitlements",
     "Evidence",
     "Expectation",
+    "Linkage",
     "Machine",
     "MacosVersion",
     "Mark",
@@ -65,6 +68,7 @@ __all__ = [
     "Report",
     "Rule",
     "Scenario",
+    "Section",
     "SeenBy",
     "Signature",
     "Step",
@@ -82,6 +86,7 @@ __all__ = [
     "play",
     "profile",
     "profiles",
+    "read_linkage",
     "read_signatures",
     "rule",
     "rules",

@@ -109,7 +109,7 @@ def test_linked_file_is_read(tmp_path: Path, target: str, name: str) -> None:
         (b"", "ends inside"),
         (b"\x7fELF" + bytes(60), "not a 64-bit Mach-O"),
         (struct.pack("<I", 0xFEEDFACE) + bytes(60), "not a 64-bit Mach-O"),
-        (_FULL[:40], "ends inside"),
+        (_FULL[:40], "past the end"),
         (_FULL[:-1], "past the end"),
         (_FULL.replace(struct.pack("<II", 0x1B, 24), struct.pack("<II", 0x1B, 0)), "shorter"),
         (_FULL.replace(b"\xfa\xde\x0c\xc0", b"\xfa\xde\x0c\xc1"), "not a code signature"),
