@@ -1,4 +1,4 @@
-"""Build hook: compiles the core with zig's C compiler (or `CC`) and puts it into the wheel.
+"""Build hook: compiles the core with zig's C compiler (or `CC`), and the launchers for macOS, and puts them into the wheel.
 
 The wheel is for this machine, or for the `target` of the hook's configuration (tools/build_wheels.py): a name of core/build.py.
 """
@@ -30,14 +30,17 @@ class CoreBuildHook(BuildHookInterface[Any]):
         core = _load(root / "core" / "build.py")
         target = self.config.get("target") or core.native_target()
         if version == "editable":
-            out_dir = root / "src" / "interlock" / "core" / "_native"
+            package = root / "src" / "interlock"
         else:
             self._work = tempfile.TemporaryDirectory(prefix="interlock-")
-            out_dir = Path(self._work.name)
-        made = core.build(out_dir, target=target, cc=os.environ.get("CC"))
+            package = Path(self._work.name)
+        made = [
+            *core.build(package / "core" / "_native", target=target, cc=os.environ.get("CC")),
+            *core.build_launchers(package / "kit" / "_native"),
+        ]
         if version != "editable":
             build_data["force_include"] |= {
-                str(path): f"interlock/core/_native/{path.name}" for path in made
+                str(path): f"interlock/{path.relative_to(package)}" for path in made
             }
         build_data["pure_python"] = False
         build_data["infer_tag"] = False

@@ -1,5 +1,7 @@
 """Builds the core: libinterlock, the program interlock-writer (not on macOS) and the Python binding, for any target on any machine.
 
+`build_launchers` builds the host program for macOS that links it.
+
 python core/build.py OUT [TARGET]     with zig's C compiler (the package ziglang), or with the compiler that CC names
 
 TARGET is one of the table `TARGETS`; without it, this machine.  Which source belongs to which program is that table too; nothing
@@ -105,6 +107,25 @@ _MACOS_PROGRAMS: Final = (
         needs_library=True,
     ),
 )
+# The host program (apple/launcher), for every machine's wheel: `interlock mac kit` writes it anywhere.
+PYTHON_VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
+LAUNCHERS: Final = {
+    target: Program(
+        name=f"interlock-launcher-{in_wheels}",
+        sources=("../apple/launcher/launcher.c",),
+        flags=(
+            "../apple/launcher/libinterlock.tbd",
+            # The library of the package that Python will import: one file, so one list.  Relative to <prefix>/bin.
+            *(
+                f"-Wl,-rpath,@executable_path/../lib/python{version}/site-packages/interlock/core/_native"
+                for version in PYTHON_VERSIONS
+            ),
+            # As much as CPython links its own program with: its recursion limits count on it.
+            "-Wl,-stack_size,0x1000000",
+        ),
+    )
+    for target, in_wheels in (("aarch64-macos", "arm64"), ("x86_64-macos", "x86_64"))
+}
 # Functions of the system are called through __DATA_CONST, which is read-only from the start, as with -z now and -z relro.
 _MACOS_FLAGS: Final = ("-D_DARWIN_C_SOURCE", "-D_FORTIFY_SOURCE=0", "-Xclang", "-fno-plt")
 
@@ -185,20 +206,35 @@ def build(out_dir: Path, *, target: str | None = None, cc: str | None = None) ->
         asked = target or f"{platform.machine()} {sys.platform}"
         message = f"there is no core for {asked}: the targets are {', '.join(TARGETS)}"
         raise ValueError(message)
+    return _make(machine.programs, machine, out_dir, cc)
+
+
+def build_launchers(out_dir: Path) -> list[Path]:
+    """Compile the launcher for each macOS target into `out_dir` with zig, on any machine, and return the files."""
+    return [
+        path
+        for target, launcher in LAUNCHERS.items()
+        for path in _make((launcher,), TARGETS[target], out_dir, None)
+    ]
+
+
+def _make(
+    programs: tuple[Program, ...], target: Target, out_dir: Path, cc: str | None
+) -> list[Path]:
     out_dir = out_dir.resolve()
     out_dir.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
     # Renamed into place: a process that runs the old file keeps it.
     with tempfile.TemporaryDirectory(dir=out_dir, prefix=".build-") as work:
-        for program in machine.programs:
-            sources = sources_of(program, machine)
+        for program in programs:
+            sources = sources_of(program, target)
             if not sources and program.is_optional:
                 continue
             if not sources:
                 message = f"no source of {program.name} matches {', '.join(program.sources)}"
                 raise FileNotFoundError(message)
-            _compile(program, machine, sources, Path(work), cc)
-        for program in machine.programs:
+            _compile(program, target, sources, Path(work), cc)
+        for program in programs:
             part = Path(work) / program.name
             if part.exists():
                 made.append(part.replace(out_dir / program.name))

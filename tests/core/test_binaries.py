@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from interlock import contract
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -187,6 +189,35 @@ def test_macos_file_says_what_it_needs_and_where_it_is(
     assert [each.path for each in macho.rpaths] == (
         ["@loader_path"] if name != MACOS_FILES[0] else []
     )
+
+
+@pytest.mark.parametrize("name", MACOS_FILES)
+@pytest.mark.parametrize("arch", ARCHES)
+def test_reader_of_the_contract_sees_in_macos_file_what_lief_sees(
+    built: Callable[[str], Path], macho: lief.MachO.Binary, arch: str, name: str
+) -> None:
+    (found,) = contract.read_linkage((built(f"{arch}-macos") / name).read_bytes())
+
+    load = lief.MachO.LoadCommand.TYPE.LOAD_DYLIB
+    assert found.architecture == {"aarch64": "arm64"}.get(arch, arch)
+    assert found.minimum_macos == "12.0"
+    assert list(found.libraries) == [each.name for each in macho.libraries if each.command == load]
+    assert list(found.rpaths) == [each.path for each in macho.rpaths]
+    assert found.imports == {each.name for each in macho.imported_symbols}
+    assert {name: (each.offset, each.size_bytes) for name, each in found.sections.items()} == {
+        f"{each.segment.name},{each.name}": (each.offset, each.size) for each in macho.sections
+    }
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_launchers_stub_has_the_name_of_the_library(
+    built: Callable[[str], Path], arch: str, repository: Path
+) -> None:
+    """The launcher is linked with a text file in the library's place."""
+    stub = (repository / "apple/launcher/libinterlock.tbd").read_text(encoding="utf-8")
+    macho = lief.MachO.parse(built(f"{arch}-macos") / "libinterlock.dylib").at(0)
+
+    assert f"install-name: '{macho.libraries[0].name}'\n" in stub
 
 
 @pytest.mark.parametrize("name", MACOS_FILES[:1])

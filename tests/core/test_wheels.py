@@ -30,6 +30,10 @@ TAGS: Final = {
     "aarch64-macos": "py3-none-macosx_12_0_arm64",
 }
 NATIVE: Final = "interlock/core/_native/"
+LAUNCHERS: Final = (
+    "kit/_native/interlock-launcher-arm64",
+    "kit/_native/interlock-launcher-x86_64",
+)
 FILES: Final = {
     "linux": {"libinterlock.so", "interlock-writer", "_binding.abi3.so"},
     "macos": {"libinterlock.dylib", "_binding.abi3.so"},
@@ -93,9 +97,9 @@ def test_wheel_holds_the_files_of_its_machine_and_no_others(
         binaries = {name: archive.read(name) for name in infos if name.startswith(NATIVE)}
 
     assert binaries.keys() == {f"{NATIVE}{name}" for name in FILES[system]}
-    assert {
-        f"interlock/{name}" for name in ("__init__.py", "py.typed", "cli/rules/V001.md")
-    } <= infos.keys()
+    # The launchers for macOS are in every wheel: `interlock mac kit` writes them anywhere.
+    others = ("__init__.py", "py.typed", "cli/rules/V001.md", "kit/files/sign.sh", *LAUNCHERS)
+    assert {f"interlock/{name}" for name in others} <= infos.keys()
     for name, content in binaries.items():
         assert str(repository).encode() not in content, name
         if system == "linux":
