@@ -55,7 +55,7 @@ static void read_images(const char *path) {
 
 static void validate(const il_image *image) {
     il_verdict verdict;
-    if (il_validate(image, NULL, IL_ARENA_IMPORTS_MAX, &verdict) == IL_OK) return;
+    if (il_validate(image, NULL, IL_ARENA_IMPORTS_MAX, NULL, NULL, &verdict) == IL_OK) return;
     (void)fprintf(stderr, "V%03u at %u: %s\n", verdict.rule, verdict.offset, verdict.detail);
     exit(1);
 }

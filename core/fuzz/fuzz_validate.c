@@ -79,11 +79,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     image.code = code;
     il_verdict verdict;
     seen all = {.image = &image};
-    const bool is_accepted = il_validate_image(&image, &policy, head[5], &scratch, &verdict);
-    const uint32_t count = il_validate_image_all(&image, &policy, head[5], &scratch, note, &all);
-    require(count == all.count && (count == 0) == is_accepted, "the two forms disagree");
+    const bool is_accepted = il_validate_image(&image, &policy, head[5], &scratch, NULL, NULL, &verdict);
+    il_verdict last;
+    require(il_validate_image(&image, &policy, head[5], &scratch, note, &all, &last) == is_accepted, "the two forms disagree");
+    require((all.count == 0) == is_accepted, "a verdict without a report");
     require(is_accepted || memcmp(&verdict, &all.first, sizeof verdict) == 0, "the first violation differs");
-    require(!is_accepted || il_validate_image(&image, NULL, head[5], &scratch, &verdict), "a policy made more acceptable");
+    require(!is_accepted || il_validate_image(&image, NULL, head[5], &scratch, NULL, NULL, &verdict), "a policy made more acceptable");
     free(rodata);
     free(entries);
     free(relocations);

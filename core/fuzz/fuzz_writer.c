@@ -136,8 +136,8 @@ static void note_published(const il_request *request, const il_reply *reply) {
     il_verdict verdict;
     require(arena < MODELS_MAX, "published into an arena that is not open");
     require(image.arch == IL_ARCH_NATIVE, "published for another machine");
-    require(il_validate_image(&image, &arenas[arena].policy, arenas[arena].import_count, &scratch, &verdict), "policy broken");
-    require(il_validate_image(&image, NULL, arenas[arena].import_count, &scratch, &verdict), "our policy broken");
+    require(il_validate_image(&image, &arenas[arena].policy, arenas[arena].import_count, &scratch, NULL, NULL, &verdict), "policy broken");
+    require(il_validate_image(&image, NULL, arenas[arena].import_count, &scratch, NULL, NULL, &verdict), "our policy broken");
     require(reply->slot_offset % IL_SLOT_GRAIN_BYTES == 0 && reply->slot_offset + reply->changed_bytes <= IL_CODE_VIEW_BYTES,
             "slot outside the view");
     require(image.code_bytes <= reply->changed_bytes && image.rodata_bytes <= reply->changed_bytes, "slot too small");

@@ -61,6 +61,11 @@ enum {
     IL_ERRNO_TEXT_BYTES = 128
 };
 
+/* The most of each size of an image. */
+enum { IL_SIZES = 5 };
+#define IL_SIZES_MAX                                                                                                     \
+    {IL_IMAGE_CODE_BYTES_MAX, IL_IMAGE_RODATA_BYTES_MAX, IL_IMAGE_ENTRIES_MAX, IL_IMAGE_RELOCATIONS_MAX, IL_IMAGE_TABLES_MAX}
+
 /* ---- What is published ------------------------------------------------------------------------------------------------- */
 typedef enum il_arch { IL_ARCH_X86_64 = 1, IL_ARCH_AARCH64 = 2 } il_arch;
 
@@ -95,11 +100,10 @@ typedef struct il_jump_table {
 
 typedef struct il_image {
     uint32_t arch;                 /* il_arch */
-    uint32_t code_bytes;           /* 1 .. IL_IMAGE_CODE_BYTES_MAX */
-    uint32_t rodata_bytes;         /* 0 .. IL_IMAGE_RODATA_BYTES_MAX */
-    uint32_t entry_count;          /* 1 .. IL_IMAGE_ENTRIES_MAX */
-    uint32_t relocation_count;
-    uint32_t jump_table_count;
+    union {                        /* at least one byte of code and one entry */
+        struct { uint32_t code_bytes, rodata_bytes, entry_count, relocation_count, jump_table_count; };
+        uint32_t sizes[IL_SIZES];  /* the same, for whoever treats all alike */
+    };
     const uint8_t *code;
     const uint8_t *rodata;
     const uint32_t *entries;       /* code offsets, ascending; each an instruction boundary */
@@ -139,25 +143,23 @@ typedef enum il_instruction_class {
 typedef struct il_policy {
     uint32_t refused_classes;      /* bit set of il_instruction_class */
     uint32_t refused_imports[IL_ARENA_IMPORTS_MAX / 32]; /* bit i % 32 of word i / 32: no relocation names import i */
-    uint32_t image_code_bytes_max, image_rodata_bytes_max, image_entries_max, image_relocations_max, image_tables_max;
+    union {
+        struct { uint32_t image_code_bytes_max, image_rodata_bytes_max, image_entries_max, image_relocations_max, image_tables_max; };
+        uint32_t sizes_max[IL_SIZES]; /* the same */
+    };
     uint32_t frame_bytes_max;      /* one adjustment of the stack pointer; push and pop are IL_CLASS_STACK */
 } il_policy;
 
-#define IL_POLICY_PERMITTED                                                                                             \
-    {.image_code_bytes_max = IL_IMAGE_CODE_BYTES_MAX, .image_rodata_bytes_max = IL_IMAGE_RODATA_BYTES_MAX,              \
-     .image_entries_max = IL_IMAGE_ENTRIES_MAX, .image_relocations_max = IL_IMAGE_RELOCATIONS_MAX,                      \
-     .image_tables_max = IL_IMAGE_TABLES_MAX, .frame_bytes_max = IL_FRAME_BYTES_MAX}
+#define IL_POLICY_PERMITTED {.sizes_max = IL_SIZES_MAX, .frame_bytes_max = IL_FRAME_BYTES_MAX}
 
 /* ---- The code validator: pure, runs anywhere --------------------------------------------------------------------------- */
-/* IL_OK, IL_REJECTED (verdict_out filled) or IL_INVALID_ARGUMENT.  Reads the image in place: callers other than the writer
- * get an opinion, not a permission.  import_count: size of the import table relocations may name. */
-IL_API il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_verdict *verdict_out);
-
-/* Reports every violation instead of the first: calls report for each, returns the number in count_out.  report must not keep
- * its argument. */
+/* Called for each violation; must not keep the verdict, nor validate in turn. */
 typedef void (*il_report)(void *context, const il_verdict *verdict);
-IL_API il_status il_validate_all(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report,
-                                 void *context, uint32_t *count_out);
+/* IL_OK, IL_REJECTED (verdict_out filled) or IL_INVALID_ARGUMENT.  Reads the image in place: callers other than the writer
+ * get an opinion, not a permission.  import_count: size of the import table relocations may name.  report: NULL, and the first
+ * violation ends it; otherwise each is reported, and verdict_out tells the last. */
+IL_API il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report, void *context,
+                             il_verdict *verdict_out);
 
 /* ---- Region: one per process -------------------------------------------------------------------------------------------- */
 /* Who can write published code. */

@@ -30,7 +30,11 @@ typedef struct il_request {
     uint64_t handle;            /* il_arena or il_code */
     uint64_t arena_bytes_max;
     uint32_t import_count;
-    uint32_t arch, code_bytes, rodata_bytes, entry_count, relocation_count, jump_table_count;
+    uint32_t arch;
+    union {                     /* as in il_image */
+        struct { uint32_t code_bytes, rodata_bytes, entry_count, relocation_count, jump_table_count; };
+        uint32_t sizes[IL_SIZES];
+    };
     int32_t cpu;                /* where the sender runs and will wait; -1 unknown.  A hint */
 } il_request;
 

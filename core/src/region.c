@@ -10,6 +10,7 @@
 #include "arch.h"
 #include "calls.h"
 #include "protocol.h"
+#include "validate.h"
 
 enum { PARTS_MAX = 7 };
 
@@ -192,32 +193,19 @@ il_status il_arena_close(il_arena arena) { return end_of_life(IL_OP_ARENA_CLOSE,
 
 il_status il_retire(il_code code) { return end_of_life(IL_OP_RETIRE, code); }
 
-static bool is_complete(const il_image *image) {
-    return (image->code != NULL || image->code_bytes == 0) && (image->rodata != NULL || image->rodata_bytes == 0) &&
-           (image->entries != NULL || image->entry_count == 0) && (image->relocations != NULL || image->relocation_count == 0) &&
-           (image->jump_tables != NULL || image->jump_table_count == 0);
-}
-
-static bool is_within_limits(const il_image *image) {
-    return image->code_bytes <= IL_IMAGE_CODE_BYTES_MAX && image->rodata_bytes <= IL_IMAGE_RODATA_BYTES_MAX &&
-           image->entry_count <= IL_IMAGE_ENTRIES_MAX && image->relocation_count <= IL_IMAGE_RELOCATIONS_MAX &&
-           image->jump_table_count <= IL_IMAGE_TABLES_MAX;
-}
-
 il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, uint64_t *address_out, il_verdict *verdict_out) {
     static const uint8_t padding[4];
-    if (image == NULL || code_out == NULL || address_out == NULL || verdict_out == NULL || !is_complete(image))
+    if (image == NULL || code_out == NULL || address_out == NULL || verdict_out == NULL || !il_image_is_complete(image))
         return il_fail(IL_INVALID_ARGUMENT, "image or out pointer", 0);
     const il_image once = *image; /* counts are looked at and used once; the arrays are the writer's to copy and check */
-    if (!is_within_limits(&once)) {
+    if (!il_is_within(once.sizes, il_sizes_max)) {
         *verdict_out = (il_verdict){.rule = IL_RULE_IMAGE_SIZE, .detail = "a count is above its limit"};
         return IL_REJECTED;
     }
     il_status status = enter(&arena);
     if (status != IL_OK) return status;
-    il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch, .code_bytes = once.code_bytes,
-                          .rodata_bytes = once.rodata_bytes, .entry_count = once.entry_count,
-                          .relocation_count = once.relocation_count, .jump_table_count = once.jump_table_count};
+    il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch};
+    memcpy(request.sizes, once.sizes, sizeof request.sizes);
     const struct iovec parts[PARTS_MAX] = {
         part_of(&request, sizeof request),
         part_of(once.entries, (uint64_t)once.entry_count * sizeof *once.entries),

@@ -8,13 +8,14 @@
 
 #include <string.h>
 
-bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, const uint8_t *bytes, uint32_t bytes_count, const char *detail) {
+enum { SHAPE_BYTES_MAX = 128 };
+
+bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, uint32_t length, const char *detail) {
     il_verdict *verdict = &run->verdict;
-    memset(verdict, 0, sizeof *verdict);
-    verdict->rule = rule;
-    verdict->offset = offset;
-    verdict->bytes_count = bytes_count < sizeof verdict->bytes ? bytes_count : (uint32_t)sizeof verdict->bytes;
-    if (verdict->bytes_count != 0) memcpy(verdict->bytes, bytes, verdict->bytes_count);
+    if (run->is_second) return true; /* said already */
+    *verdict = (il_verdict){.rule = rule, .offset = offset};
+    verdict->bytes_count = length < sizeof verdict->bytes ? length : (uint32_t)sizeof verdict->bytes;
+    if (length != 0) memcpy(verdict->bytes, run->image->code + offset, verdict->bytes_count);
     memcpy(verdict->detail, detail, strlen(detail)); /* ours, and shorter */
     run->violations++;
     if (run->report == NULL) return false;
@@ -22,58 +23,75 @@ bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, const uint8_t *byte
     return true;
 }
 
-static bool reject_item(il_pass *run, uint32_t rule, uint32_t offset, const char *detail) {
-    return il_reject(run, rule, offset, NULL, 0, detail);
+bool il_image_is_complete(const il_image *image) {
+    return (image->code != NULL || image->code_bytes == 0) && (image->rodata != NULL || image->rodata_bytes == 0) &&
+           (image->entries != NULL || image->entry_count == 0) && (image->relocations != NULL || image->relocation_count == 0) &&
+           (image->jump_tables != NULL || image->jump_table_count == 0);
+}
+
+/* ---- Of both architectures ---------------------------------------------------------------------------------------------------- */
+static bool is_start(const il_pass *run, int64_t offset) {
+    return offset >= 0 && offset < (int64_t)run->image->code_bytes && il_bit_test(run->scratch->starts, (uint32_t)offset);
+}
+
+bool il_branch(il_pass *run, uint32_t offset, uint32_t length, int64_t target) {
+    if (target < 0 || target >= (int64_t)run->image->code_bytes)
+        return il_reject(run, IL_RULE_BRANCH_TARGET, offset, length, "the target lies outside the image");
+    il_bit_set(run->scratch->targets, (uint32_t)target);
+    if (!run->is_second || is_start(run, target)) return true;
+    run->is_second = false; /* this is new */
+    const bool goes_on = il_reject(run, IL_RULE_BRANCH_TARGET, offset, length, "the target is inside an instruction or sequence");
+    run->is_second = true;
+    return goes_on;
+}
+
+void il_shape_forget(il_pass *run) {
+    run->shape_load = run->shape_base = run->shape_sum = IL_NO_REGISTER;
+    run->shape_live = 0;
+}
+
+/* A finished sequence is one unit: nothing may branch behind its first instruction. */
+bool il_shape_finish(il_pass *run, uint32_t offset, uint32_t jump_register) {
+    if (run->image->jump_table_count == 0 || run->shape_sum != jump_register || offset - run->shape_offset > SHAPE_BYTES_MAX)
+        return false;
+    for (uint32_t inner = run->shape_offset + 1; inner <= offset; inner++) il_bit_clear(run->scratch->starts, inner);
+    return true;
 }
 
 /* ---- Our own rules ---------------------------------------------------------------------------------------------------------- */
 static bool check_sizes(il_pass *run) {
     const il_image *image = run->image;
-    if (image->code_bytes == 0 || image->code_bytes > IL_IMAGE_CODE_BYTES_MAX || image->rodata_bytes > IL_IMAGE_RODATA_BYTES_MAX ||
-        image->entry_count == 0 || image->entry_count > IL_IMAGE_ENTRIES_MAX ||
-        image->relocation_count > IL_IMAGE_RELOCATIONS_MAX || image->jump_table_count > IL_IMAGE_TABLES_MAX)
-        return reject_item(run, IL_RULE_IMAGE_SIZE, 0, "") && false;
-    return true;
+    if (image->code_bytes != 0 && image->entry_count != 0 && il_is_within(image->sizes, il_sizes_max)) return true;
+    (void)il_reject(run, IL_RULE_IMAGE_SIZE, 0, 0, "");
+    return false;
 }
+
+static bool read_code(il_pass *run) { return run->image->arch == IL_ARCH_X86_64 ? il_read_x86_64(run) : il_read_aarch64(run); }
 
 static bool check_instructions(il_pass *run) {
     const il_image *image = run->image;
-    if (!(image->arch == IL_ARCH_X86_64 ? il_read_x86_64(run) : il_read_aarch64(run))) return false;
+    if (!read_code(run)) return false;
     if (!run->is_terminated &&
-        !reject_item(run, IL_RULE_FALL_THROUGH, run->last_offset, "the last instruction does not end the flow"))
+        !il_reject(run, IL_RULE_FALL_THROUGH, run->last_offset, 0, "the last instruction does not end the flow"))
         return false;
     for (; run->next_relocation < image->relocation_count; run->next_relocation++)
-        if (!reject_item(run, IL_RULE_RELOCATION, image->relocations[run->next_relocation].offset, "outside the code"))
+        if (!il_reject(run, IL_RULE_RELOCATION, image->relocations[run->next_relocation].offset, 0, "outside the code"))
             return false;
     return true;
 }
 
-static bool is_start(const il_pass *run, int64_t offset) {
-    return offset >= 0 && offset < (int64_t)run->image->code_bytes && il_bit_test(run->scratch->starts, (uint32_t)offset);
-}
-
-/* Finds who branches to a place that is no start.  Only a bad image is read again. */
-static bool report_branches(il_pass *run) {
-    const il_image *image = run->image;
-    int64_t target;
-    uint32_t length;
-    for (uint32_t offset = 0; offset < image->code_bytes; offset += length) {
-        length = image->arch == IL_ARCH_X86_64 ? il_branch_x86_64(image, offset, &target)
-                                               : il_branch_aarch64(image, offset, &target);
-        if (target < 0 || target >= (int64_t)image->code_bytes) continue; /* said already */
-        if (is_start(run, target) || !il_bit_test(run->scratch->targets, (uint32_t)target)) continue;
-        if (!il_reject(run, IL_RULE_BRANCH_TARGET, offset, image->code + offset, length,
-                       "the target is inside an instruction or sequence"))
-            return false;
-    }
-    return true;
-}
-
+/* Only a bad image is read again, to name who branches to a place that is no start.  Inside a sequence nothing branches, so that at
+ * each branch the starts are what they were at the end. */
 static bool check_targets(il_pass *run) {
     const uint32_t words = (run->image->code_bytes + 63) / 64;
     uint64_t bad = 0;
     for (uint32_t word = 0; word < words; word++) bad |= run->scratch->targets[word] & ~run->scratch->starts[word];
-    return bad == 0 || report_branches(run);
+    if (bad == 0) return true;
+    run->is_second = true;
+    run->next_relocation = 0;
+    const bool goes_on = read_code(run);
+    run->is_second = false;
+    return goes_on;
 }
 
 static bool check_entries(il_pass *run) {
@@ -82,7 +100,7 @@ static bool check_entries(il_pass *run) {
         const uint32_t entry = image->entries[index];
         const bool is_ascending = index == 0 || image->entries[index - 1] < entry;
         if (is_ascending && is_start(run, entry)) continue;
-        if (!reject_item(run, IL_RULE_ENTRY, entry, is_ascending ? "" : "the entries are not in ascending order")) return false;
+        if (!il_reject(run, IL_RULE_ENTRY, entry, 0, is_ascending ? "" : "the entries are not in ascending order")) return false;
     }
     return true;
 }
@@ -96,7 +114,7 @@ static bool check_jump_tables(il_pass *run) {
         total_bytes += bytes; /* tables cannot share bytes, which also bounds the time spent here */
         if (table->count == 0 || table->rodata_offset % 4 != 0 || table->rodata_offset + bytes > image->rodata_bytes ||
             total_bytes > image->rodata_bytes) {
-            if (!reject_item(run, IL_RULE_JUMP_TABLE, table->rodata_offset, "outside the constants, empty or unaligned"))
+            if (!il_reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset, 0, "outside the constants, empty or unaligned"))
                 return false;
             continue;
         }
@@ -104,7 +122,7 @@ static bool check_jump_tables(il_pass *run) {
             int32_t value;
             memcpy(&value, image->rodata + at, 4); /* little endian, as every host is */
             if (is_start(run, (int64_t)table->base_offset + value)) continue;
-            if (!reject_item(run, IL_RULE_JUMP_TABLE, at, "an entry names no instruction")) return false;
+            if (!il_reject(run, IL_RULE_JUMP_TABLE, at, 0, "an entry names no instruction")) return false;
         }
     }
     return true;
@@ -125,9 +143,7 @@ static bool is_import_refused(const il_policy *policy, uint32_t index) {
 bool il_policy_is_narrower(const il_policy *policy, uint32_t import_count) {
     for (uint32_t index = import_count; index < IL_ARENA_IMPORTS_MAX; index++)
         if (is_import_refused(policy, index)) return false;
-    return (policy->refused_classes & ~(uint32_t)IL_CLASS_ALL) == 0 && policy->image_code_bytes_max <= IL_IMAGE_CODE_BYTES_MAX &&
-           policy->image_rodata_bytes_max <= IL_IMAGE_RODATA_BYTES_MAX && policy->image_entries_max <= IL_IMAGE_ENTRIES_MAX &&
-           policy->image_relocations_max <= IL_IMAGE_RELOCATIONS_MAX && policy->image_tables_max <= IL_IMAGE_TABLES_MAX &&
+    return (policy->refused_classes & ~(uint32_t)IL_CLASS_ALL) == 0 && il_is_within(policy->sizes_max, il_sizes_max) &&
            policy->frame_bytes_max <= IL_FRAME_BYTES_MAX;
 }
 
@@ -137,59 +153,35 @@ static bool is_branch(uint32_t kind) {
 
 /* Sizes, then imports. */
 static bool check_policy(il_pass *run) {
+    static const char *const details[IL_SIZES] = {
+        "more code than the policy permits",        "more constants than the policy permits",   "more entries than the policy permits",
+        "more relocations than the policy permits", "more jump tables than the policy permits",
+    };
     const il_image *image = run->image;
     const il_policy *policy = run->policy;
     if (policy == NULL) return true;
-    const struct {
-        uint32_t value, most, ours; /* above ours it is V001, and said already */
-        const char *detail;
-    } sizes[] = {
-        {image->code_bytes, policy->image_code_bytes_max, IL_IMAGE_CODE_BYTES_MAX, "more code than the policy permits"},
-        {image->rodata_bytes, policy->image_rodata_bytes_max, IL_IMAGE_RODATA_BYTES_MAX,
-         "more constants than the policy permits"},
-        {image->entry_count, policy->image_entries_max, IL_IMAGE_ENTRIES_MAX, "more entries than the policy permits"},
-        {image->relocation_count, policy->image_relocations_max, IL_IMAGE_RELOCATIONS_MAX,
-         "more relocations than the policy permits"},
-        {image->jump_table_count, policy->image_tables_max, IL_IMAGE_TABLES_MAX,
-         "more jump tables than the policy permits"},
-    };
-    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (sizes[i].value > sizes[i].most && sizes[i].value <= sizes[i].ours &&
-            !reject_item(run, IL_RULE_POLICY, 0, sizes[i].detail))
+    for (uint32_t i = 0; i < IL_SIZES; i++) /* above ours it is V001, and said already */
+        if (image->sizes[i] > policy->sizes_max[i] && image->sizes[i] <= il_sizes_max[i] &&
+            !il_reject(run, IL_RULE_POLICY, 0, 0, details[i]))
             return false;
     const uint32_t relocations = image->relocation_count <= IL_IMAGE_RELOCATIONS_MAX ? image->relocation_count : 0;
     for (uint32_t i = 0; i < relocations; i++) {
         const il_relocation relocation = image->relocations[i];
         if (is_branch(relocation.kind) && is_import_refused(policy, relocation.target) &&
-            !reject_item(run, IL_RULE_POLICY, relocation.offset, "the policy refuses this import"))
+            !il_reject(run, IL_RULE_POLICY, relocation.offset, 0, "the policy refuses this import"))
             return false;
     }
     return true;
 }
 
-/* ---- Both forms ------------------------------------------------------------------------------------------------------------- */
-static void validate(il_pass *run) {
-    bool goes_on;
-    run->refused_classes = run->policy == NULL ? 0 : run->policy->refused_classes;
-    if (run->image->arch != IL_ARCH_X86_64 && run->image->arch != IL_ARCH_AARCH64)
-        goes_on = reject_item(run, IL_RULE_UNSUPPORTED_ARCH, 0, "");
-    else
-        goes_on = check_sizes(run) ? check_code(run) : run->report != NULL;
-    if (goes_on) (void)check_policy(run);
-}
-
 bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
-                       il_verdict *verdict_out) {
-    il_pass run = {.image = image, .policy = policy, .scratch = scratch, .import_count = import_count};
-    validate(&run);
+                       il_report report, void *context, il_verdict *verdict_out) {
+    il_pass run = {.image = image, .policy = policy, .scratch = scratch, .report = report, .context = context,
+                   .import_count = import_count, .refused_classes = policy == NULL ? 0 : policy->refused_classes};
+    bool goes_on;
+    if (image->arch != IL_ARCH_X86_64 && image->arch != IL_ARCH_AARCH64) goes_on = il_reject(&run, IL_RULE_UNSUPPORTED_ARCH, 0, 0, "");
+    else goes_on = check_sizes(&run) ? check_code(&run) : report != NULL;
+    if (goes_on) (void)check_policy(&run);
     *verdict_out = run.verdict;
     return run.violations == 0;
-}
-
-uint32_t il_validate_image_all(const il_image *image, const il_policy *policy, uint32_t import_count,
-                               il_validate_scratch *scratch, il_report report, void *context) {
-    il_pass run = {.image = image, .policy = policy, .scratch = scratch, .report = report, .context = context,
-                   .import_count = import_count};
-    validate(&run);
-    return run.violations;
 }

@@ -10,7 +10,7 @@
 
 #pragma GCC visibility push(hidden) /* called directly */
 
-enum { IL_SCRATCH_WORDS = IL_IMAGE_CODE_BYTES_MAX / 64 };
+enum { IL_SCRATCH_WORDS = IL_IMAGE_CODE_BYTES_MAX / 64, IL_NO_REGISTER = 32 };
 
 /* One bit for each code byte.  1 MiB: belongs in static memory.  Need not be cleared by the caller. */
 typedef struct il_validate_scratch {
@@ -18,6 +18,16 @@ typedef struct il_validate_scratch {
     uint64_t targets[IL_SCRATCH_WORDS]; /* what direct branches name */
 } il_validate_scratch;
 
+static const uint32_t il_sizes_max[IL_SIZES] = IL_SIZES_MAX;
+
+static inline bool il_is_within(const uint32_t sizes[IL_SIZES], const uint32_t most[IL_SIZES]) {
+    for (int i = 0; i < IL_SIZES; i++)
+        if (sizes[i] > most[i]) return false;
+    return true;
+}
+
+/* Whether each array is there that has a size. */
+bool il_image_is_complete(const il_image *image);
 /* Whether the policy is no wider than ours and refuses nothing that does not exist: the only ones there are. */
 bool il_policy_is_narrower(const il_policy *policy, uint32_t import_count);
 
@@ -38,29 +48,40 @@ typedef struct il_pass {
     il_verdict verdict; /* the latest violation */
     uint32_t violations, import_count, refused_classes, next_relocation, last_offset;
     bool is_terminated; /* control cannot reach what follows the last instruction */
+    bool is_second;     /* the code is read again, only to name the branches to what is no start */
     uint32_t shape_offset, shape_load, shape_base, shape_sum, shape_live; /* of the jump-table sequence, as far as it was seen */
 } il_pass;
 
-/* True when every rule holds (verdict_out->rule is then 0); otherwise false, verdict_out tells the first violation.
- * All of image's arrays must be readable for the counts it states; counts above the limits are a violation, not read.
- * policy may be NULL: nothing refused beyond our own. */
+/* il_validate, with a scratch, true for IL_OK (verdict_out->rule is then 0) and false for IL_REJECTED.
+ * All of image's arrays must be readable for the counts it states; counts above the limits are a violation, not read. */
 bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
-                       il_verdict *verdict_out);
+                       il_report report, void *context, il_verdict *verdict_out);
 
-/* The same, but goes on after a violation and reports each one (report is not NULL).  Returns their number. */
-uint32_t il_validate_image_all(const il_image *image, const il_policy *policy, uint32_t import_count,
-                               il_validate_scratch *scratch, il_report report, void *context);
+/* Notes and reports a violation; returns whether to go on.  length: of the instruction, 0 where the violation is no one's. */
+bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, uint32_t length, const char *detail);
+/* Notes where the direct branch at offset goes; returns whether to go on. */
+bool il_branch(il_pass *run, uint32_t offset, uint32_t length, int64_t target);
+/* The jump-table sequence is broken off; or it ends at offset with a jump to what is in the register: false when it does not. */
+void il_shape_forget(il_pass *run);
+bool il_shape_finish(il_pass *run, uint32_t offset, uint32_t jump_register);
 
-/* Notes and reports a violation; returns whether to go on.  bytes: of the instruction, none where the violation is no one's. */
-bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, const uint8_t *bytes, uint32_t bytes_count, const char *detail);
+/* The size of the access, as a power of two, that the relocation kind is for; 0 for add, -1 for all others. */
+static inline int32_t il_lo12_log2(uint32_t kind) {
+    switch (kind) {
+    case IL_R_AARCH64_ADD_ABS_LO12_NC:
+    case IL_R_AARCH64_LDST8_ABS_LO12_NC: return 0;
+    case IL_R_AARCH64_LDST16_ABS_LO12_NC: return 1;
+    case IL_R_AARCH64_LDST32_ABS_LO12_NC: return 2;
+    case IL_R_AARCH64_LDST64_ABS_LO12_NC: return 3;
+    case IL_R_AARCH64_LDST128_ABS_LO12_NC: return 4;
+    default: return -1;
+    }
+}
 
-/* validate_<arch>.c: the rules for instructions, refused_classes and frame_bytes_max among them.  il_read_ goes through the code
- * once, consumes the relocations, marks starts and targets, sets last_offset and is_terminated, and returns whether to go on.
- * il_branch_ returns the length of the instruction at offset, and what it branches to, or -1. */
+/* validate_<arch>.c: the rules for instructions, refused_classes and frame_bytes_max among them.  Goes through the code once,
+ * consumes the relocations, marks starts and targets, sets last_offset and is_terminated, and returns whether to go on. */
 bool il_read_x86_64(il_pass *run);
 bool il_read_aarch64(il_pass *run);
-uint32_t il_branch_x86_64(const il_image *image, uint32_t offset, int64_t *target_out);
-uint32_t il_branch_aarch64(const il_image *image, uint32_t offset, int64_t *target_out);
 
 static inline bool il_bit_test(const uint64_t *bits, uint32_t index) { return (bits[index >> 6] >> (index & 63)) & 1; }
 static inline void il_bit_set(uint64_t *bits, uint32_t index) { bits[index >> 6] |= UINT64_C(1) << (index & 63); }

@@ -13,7 +13,7 @@
 #include "../tables/aarch64_table.h"
 #include "validate.h"
 
-enum { WORD_BYTES = 4, FP = 29, SP = 31, NO_REGISTER = 32, JUMP_TABLE_SHAPE_BYTES_MAX = 128 };
+enum { WORD_BYTES = 4, FP = 29, SP = 31 };
 #define X18_BIT (UINT32_C(1) << 18)
 #define SP_BIT (UINT32_C(1) << SP) /* of a set of registers; zr is in none */
 /* The fields d, n, a, m of five bits each, at bits 0, 5, 10, 16. */
@@ -32,12 +32,6 @@ static uint32_t field(uint32_t word, uint32_t low, uint32_t bits) { return word 
 static int32_t signed_field(uint32_t word, uint32_t low, uint32_t bits) {
     const uint32_t sign = UINT32_C(1) << (bits - 1);
     return (int32_t)(field(word, low, bits) ^ sign) - (int32_t)sign;
-}
-
-static uint32_t load_word(const uint8_t *at) {
-    uint32_t word;
-    memcpy(&word, at, sizeof word); /* instructions and constants are little endian, and so is every host of this table */
-    return word;
 }
 
 /* ---- Decoding --------------------------------------------------------------------------------------------------------------- */
@@ -77,43 +71,28 @@ static bool is_unpredictable(const il_a64_row *row, uint32_t word) {
 }
 
 static bool reject(il_pass *run, uint32_t rule, const insn *in, const char *detail) {
-    return il_reject(run, rule, in->offset, (const uint8_t *)&in->word, WORD_BYTES, detail);
+    return il_reject(run, rule, in->offset, WORD_BYTES, detail);
 }
 
 /* ---- Rules for one instruction ------------------------------------------------------------------------------------------------ */
-static void forget_shape(il_pass *run) {
-    run->shape_base = run->shape_load = run->shape_sum = NO_REGISTER;
-    run->shape_live = 0;
-}
-
 /* The jump-table sequence: adr base, ..; ldrsw load, [table, x, lsl #2]; add sum, base, load; br sum.  The first three follow
  * each other directly; between add and br the sum must stay as it is. */
 static void track_shape(il_pass *run, const insn *in) {
     const uint32_t d = in->word & 31, n = in->word >> 5 & 31, m = in->word >> 16 & 31, step = in->offset - run->shape_offset;
     const uint32_t base = run->shape_base, load = run->shape_load;
     if (in->row->check == IL_A64_ADR) {
-        forget_shape(run);
+        il_shape_forget(run);
         run->shape_offset = in->offset;
-        run->shape_base = d != SP ? d : NO_REGISTER; /* zr */
-    } else if (in->row->check == IL_A64_TABLE_LOAD && base != NO_REGISTER && step == WORD_BYTES && d != base) {
+        run->shape_base = d != SP ? d : IL_NO_REGISTER; /* zr */
+    } else if (in->row->check == IL_A64_TABLE_LOAD && base != IL_NO_REGISTER && step == WORD_BYTES && d != base) {
         run->shape_load = d;
-    } else if (in->row->check == IL_A64_TABLE_ADD && load != NO_REGISTER && step == 2 * WORD_BYTES && n == base && m == load &&
-               d != SP) {
+    } else if (in->row->check == IL_A64_TABLE_ADD && load != IL_NO_REGISTER && step == 2 * WORD_BYTES && n == base &&
+               m == load && d != SP) {
         run->shape_sum = d;
         run->shape_live = UINT32_C(1) << d;
     } else if (in->writes & run->shape_live) {
-        forget_shape(run);
+        il_shape_forget(run);
     }
-}
-
-/* A finished sequence is one unit: nothing may branch behind its first instruction. */
-static bool check_indirect_jump(il_pass *run, const insn *in) {
-    if (run->image->jump_table_count == 0 || run->shape_sum != (in->word >> 5 & 31) ||
-        in->offset - run->shape_offset > JUMP_TABLE_SHAPE_BYTES_MAX)
-        return false;
-    for (uint32_t inner = run->shape_offset + WORD_BYTES; inner <= in->offset; inner += WORD_BYTES)
-        il_bit_clear(run->scratch->starts, inner);
-    return true;
 }
 
 static uint32_t immediate_12(uint32_t word) { return field(word, 10, 12) << (word & 1u << 22 ? 12 : 0); }
@@ -135,19 +114,6 @@ static uint32_t check_stack_pointer(const il_pass *run, const insn *in) {
     return il_frame_rule(run->policy, immediate);
 }
 
-/* The size of the access, as a power of two, that the relocation kind is for; 0 for add, -1 when unknown. */
-static int32_t lo12_log2(uint32_t kind) {
-    switch (kind) {
-    case IL_R_AARCH64_ADD_ABS_LO12_NC:
-    case IL_R_AARCH64_LDST8_ABS_LO12_NC: return 0;
-    case IL_R_AARCH64_LDST16_ABS_LO12_NC: return 1;
-    case IL_R_AARCH64_LDST32_ABS_LO12_NC: return 2;
-    case IL_R_AARCH64_LDST64_ABS_LO12_NC: return 3;
-    case IL_R_AARCH64_LDST128_ABS_LO12_NC: return 4;
-    default: return -1;
-    }
-}
-
 /* Whether the instruction's field is the one, still empty, which the relocation fills. */
 static bool is_relocatable(const insn *in, uint32_t kind) {
     const uint32_t word = in->word, check = in->row->check;
@@ -158,8 +124,8 @@ static bool is_relocatable(const insn *in, uint32_t kind) {
     case IL_R_AARCH64_ADD_ABS_LO12_NC: return (word & 0xFFFFFC00u) == 0x91000000u && !(in->writes & SP_BIT);
     default:
         if (field(word, 10, 12) != 0) return false;
-        if (check == IL_A64_LOAD_LO12) return lo12_log2(kind) == (int32_t)(word >> 30);
-        return check == IL_A64_LOAD_LO12_V && lo12_log2(kind) == (int32_t)(word >> 30 | (word >> 21 & 4));
+        if (check == IL_A64_LOAD_LO12) return il_lo12_log2(kind) == (int32_t)(word >> 30);
+        return check == IL_A64_LOAD_LO12_V && il_lo12_log2(kind) == (int32_t)(word >> 30 | (word >> 21 & 4));
     }
 }
 
@@ -174,7 +140,7 @@ static bool check_relocation(il_pass *run, const insn *in, bool *relocated_out) 
     if (relocation.kind == IL_R_AARCH64_CALL26 || relocation.kind == IL_R_AARCH64_JUMP26)
         return relocation.target < run->import_count ||
                reject(run, IL_RULE_RELOCATION_TARGET, in, "the import index is past the table");
-    const int32_t log2 = lo12_log2(relocation.kind); /* -1: adrp, which only names a page */
+    const int32_t log2 = il_lo12_log2(relocation.kind); /* -1: adrp, which only names a page */
     const uint32_t bytes = UINT32_C(1) << (log2 < 0 ? 0 : log2);
     if ((uint64_t)relocation.target + bytes > run->image->rodata_bytes)
         return reject(run, IL_RULE_RIP_RELATIVE, in, "the relocation's target lies outside the constants");
@@ -198,14 +164,12 @@ static bool check_control_flow(il_pass *run, const insn *in, bool is_relocated) 
     int64_t target;
     if (check == IL_A64_ADRP) return is_relocated || reject(run, IL_RULE_RIP_RELATIVE, in, "adrp without a relocation");
     if (check == IL_A64_BR)
-        return check_indirect_jump(run, in) || reject(run, IL_RULE_INDIRECT_BRANCH, in, "not the end of a jump-table sequence");
+        return il_shape_finish(run, in->offset, in->word >> 5 & 31) ||
+               reject(run, IL_RULE_INDIRECT_BRANCH, in, "not the end of a jump-table sequence");
     if (is_relocated || !find_target(in, &target)) return true;
-    if (target >= 0 && target % WORD_BYTES == 0 && target < (int64_t)run->image->code_bytes) {
-        il_bit_set(run->scratch->targets, (uint32_t)target);
-        return true;
-    }
-    const uint32_t rule = check == IL_A64_ADR ? IL_RULE_RIP_RELATIVE : IL_RULE_BRANCH_TARGET;
-    return reject(run, rule, in, "the target lies outside the image");
+    if (check == IL_A64_ADR && (target < 0 || target % WORD_BYTES != 0 || target >= (int64_t)run->image->code_bytes))
+        return reject(run, IL_RULE_RIP_RELATIVE, in, "the target lies outside the image");
+    return il_branch(run, in->offset, WORD_BYTES, target);
 }
 
 static uint32_t relocation_offset(const il_pass *run) {
@@ -229,7 +193,7 @@ static bool check_closely(il_pass *run, const insn *in) {
         if (rule != 0 && !reject(run, rule, in, "sp")) return false;
     }
     if (check >= IL_A64_ADRP && !check_control_flow(run, in, is_relocated)) return false;
-    if (check >= IL_A64_B_COND) forget_shape(run);
+    if (check >= IL_A64_B_COND) il_shape_forget(run);
     else track_shape(run, in);
     return true;
 }
@@ -239,11 +203,11 @@ bool il_read_aarch64(il_pass *run) {
     const uint32_t words = run->image->code_bytes / WORD_BYTES;
     uint32_t next_relocation = relocation_offset(run);
     insn in = {.row = &il_a64_rows[0], .offset = 0};
-    memset(run->scratch->starts, 0x11, (words + 1) / 2); /* one bit for each byte: the first of every word */
-    forget_shape(run);
+    if (!run->is_second) memset(run->scratch->starts, 0x11, (words + 1) / 2); /* one bit for each byte: the first of every word */
+    il_shape_forget(run);
     for (uint32_t index = 0; index < words; index++) {
         in.offset = index * WORD_BYTES;
-        in.word = load_word(run->image->code + in.offset);
+        memcpy(&in.word, run->image->code + in.offset, sizeof in.word); /* little endian, and so is every host */
         in.row = find_row(in.word);
         if ((in.row->classes & run->refused_classes) != 0 &&
             !reject(run, IL_RULE_POLICY, &in, "the policy refuses this class of instructions"))
@@ -259,15 +223,5 @@ bool il_read_aarch64(il_pass *run) {
     /* Not so where a nop follows: an entry may name it.  Behind a refused word nobody knows: no second complaint. */
     run->is_terminated = in.row->check >= IL_A64_B || in.row->rule != 0;
     return words * WORD_BYTES == run->image->code_bytes ||
-           il_reject(run, IL_RULE_TRUNCATED_INSTRUCTION, words * WORD_BYTES, NULL, 0, "the code is no whole number of words");
-}
-
-uint32_t il_branch_aarch64(const il_image *image, uint32_t offset, int64_t *target_out) {
-    insn in = {.offset = offset};
-    *target_out = -1;
-    if (image->code_bytes - offset < WORD_BYTES) return image->code_bytes - offset;
-    in.word = load_word(image->code + offset);
-    in.row = find_row(in.word);
-    if (!find_target(&in, target_out)) *target_out = -1;
-    return WORD_BYTES;
+           il_reject(run, IL_RULE_TRUNCATED_INSTRUCTION, words * WORD_BYTES, 0, "the code is no whole number of words");
 }

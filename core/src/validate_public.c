@@ -12,31 +12,13 @@ static il_validate_scratch scratch;
 /* Not taken before a fork, as others are: a report may wait for what the forking thread holds.  Nothing of the scratch outlasts a call. */
 void il_validate_forget(void) { scratch_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; }
 
-static bool is_complete(const il_image *image) {
-    return image != NULL && (image->code != NULL || image->code_bytes == 0) && (image->rodata != NULL || image->rodata_bytes == 0) &&
-           (image->entries != NULL || image->entry_count == 0) && (image->relocations != NULL || image->relocation_count == 0) &&
-           (image->jump_tables != NULL || image->jump_table_count == 0);
-}
-
-static bool is_policy(const il_policy *policy, uint32_t import_count) {
-    return policy == NULL || il_policy_is_narrower(policy, import_count);
-}
-
-il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_verdict *verdict_out) {
-    if (!is_complete(image) || verdict_out == NULL || !is_policy(policy, import_count)) return IL_INVALID_ARGUMENT;
+il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report, void *context,
+                      il_verdict *verdict_out) {
+    if (image == NULL || !il_image_is_complete(image) || verdict_out == NULL ||
+        (policy != NULL && !il_policy_is_narrower(policy, import_count)))
+        return IL_INVALID_ARGUMENT;
     if (pthread_mutex_lock(&scratch_lock) != 0) return IL_SYSTEM;
-    const bool is_accepted = il_validate_image(image, policy, import_count, &scratch, verdict_out);
+    const bool is_accepted = il_validate_image(image, policy, import_count, &scratch, report, context, verdict_out);
     (void)pthread_mutex_unlock(&scratch_lock);
     return is_accepted ? IL_OK : IL_REJECTED;
-}
-
-/* report runs with the lock held, so it must not validate in turn. */
-il_status il_validate_all(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report, void *context,
-                          uint32_t *count_out) {
-    if (!is_complete(image) || report == NULL || count_out == NULL || !is_policy(policy, import_count)) return IL_INVALID_ARGUMENT;
-    if (pthread_mutex_lock(&scratch_lock) != 0) return IL_SYSTEM;
-    const uint32_t count = il_validate_image_all(image, policy, import_count, &scratch, report, context);
-    (void)pthread_mutex_unlock(&scratch_lock);
-    *count_out = count;
-    return count == 0 ? IL_OK : IL_REJECTED;
 }

@@ -20,7 +20,7 @@ enum { MAP_ONE_BYTE = 0, MAP_0F = 1, MAP_0F38 = 2, MAP_0F3A = 3, MAP_VEX = 4 };
 #define REX_W 8u
 enum { MARK_VEX = 1, MARK_LOCK = 2, MARK_NOTRACK = 4, MARK_EMPTY_REX = 8 };
 /* The decoder may read this far behind an instruction's start, so short tails are copied into a padded buffer. */
-enum { DECODE_BYTES = 32, JUMP_TABLE_SHAPE_BYTES_MAX = 128 };
+enum { DECODE_BYTES = 32 };
 
 typedef struct insn {
     const il_x86_row *row;
@@ -281,6 +281,10 @@ static IL_RARE void read_operands(const uint8_t *start, insn *out) {
 }
 
 /* ---- Rules for one instruction ------------------------------------------------------------------------------------------- */
+static bool reject(pass *run, uint32_t rule, const insn *in, const char *detail) {
+    return il_reject(run, rule, run->last_offset, in->length, detail);
+}
+
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
 static uint32_t check_stack_pointer(const pass *run, const insn *in) {
     const bool is_reg_form = in->mod == 3;
@@ -312,42 +316,28 @@ static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t en
 }
 
 /* Follows the jump-table shape over every instruction which is no branch. */
-static void track_shape(pass *run, const insn *in, uint32_t offset) {
+static void track_shape(pass *run, const insn *in) {
     const uint32_t check = in->row->check;
     /* Where there is no memory operand or it has no base, base is none of the registers that an addition could name. */
     if (check == IL_CHECK_TABLE_LOAD && in->index != NO_REGISTER && in->scale_log2 == 2 && in->disp == 0 && in->reg != in->base) {
-        run->shape_offset = offset;
+        il_shape_forget(run);
+        run->shape_offset = run->last_offset;
         run->shape_load = in->reg;
-        run->shape_base = in->base;
-        run->shape_sum = NO_REGISTER;
         run->shape_live = 1u << in->reg | 1u << in->base;
-        return;
-    }
-    if (check == IL_CHECK_TABLE_ADD && !in->is_memory && (in->rex & REX_W) &&
-        (1u << in->reg | 1u << in->rm) == (1u << run->shape_load | 1u << run->shape_base)) {
+    } else if (check == IL_CHECK_TABLE_ADD && !in->is_memory && (in->rex & REX_W) && run->shape_load != IL_NO_REGISTER &&
+               run->shape_live == (1u << in->reg | 1u << in->rm)) {
+        run->shape_load = IL_NO_REGISTER;
         run->shape_sum = in->opcode == 0x01 ? in->rm : in->reg;
-        run->shape_load = NO_REGISTER;
         run->shape_live = 1u << run->shape_sum;
-        return;
+    } else if (in->writes & run->shape_live) {
+        il_shape_forget(run);
     }
-    if (in->writes & run->shape_live) {
-        run->shape_load = run->shape_sum = NO_REGISTER;
-        run->shape_live = 0;
-    }
-}
-
-/* A finished shape is one unit: nothing may branch between its parts. */
-static bool check_indirect_jump(pass *run, const insn *in, uint32_t offset) {
-    if (run->image->jump_table_count == 0 || run->shape_sum != in->rm || offset - run->shape_offset > JUMP_TABLE_SHAPE_BYTES_MAX)
-        return false;
-    for (uint32_t inner = run->shape_offset + 1; inner <= offset; inner++) il_bit_clear(run->scratch->starts, inner);
-    return true;
 }
 
 /* Relocations are consumed in step with the code.  relocated_out: the instruction's target is an import. */
-static bool check_relocation(pass *run, const insn *in, uint32_t offset, const uint8_t *bytes, bool *relocated_out) {
+static bool check_relocation(pass *run, const insn *in, bool *relocated_out) {
     const il_relocation *relocation = &run->image->relocations[run->next_relocation];
-    const uint32_t end = offset + in->length;
+    const uint32_t end = run->last_offset + in->length;
     const bool is_branch = in->row->check == IL_CHECK_CALL || in->row->check == IL_CHECK_JMP;
     const bool is_second = *relocated_out;
     run->next_relocation++;
@@ -355,32 +345,23 @@ static bool check_relocation(pass *run, const insn *in, uint32_t offset, const u
     /* Of a refused instruction the operands were not read. */
     if (in->rule != 0 || !is_branch || is_second || relocation->offset != end - 4 || relocation->kind != IL_R_X86_64_PLT32 ||
         in->imm != 0)
-        return il_reject(run, IL_RULE_RELOCATION, offset, bytes, in->length,
-                      "a relocation is out of order, or not the empty rel32 field of a call or jmp");
-    if (relocation->target >= run->import_count)
-        return il_reject(run, IL_RULE_RELOCATION_TARGET, offset, bytes, in->length, "the import index is past the table");
-    return true;
+        return reject(run, IL_RULE_RELOCATION, in, "a relocation is out of order, or not the empty rel32 field of a call or jmp");
+    return relocation->target < run->import_count ||
+           reject(run, IL_RULE_RELOCATION_TARGET, in, "the import index is past the table");
 }
 
-static bool check_branch(pass *run, const insn *in, uint32_t offset, const uint8_t *bytes, bool is_relocated) {
-    const uint32_t check = in->row->check;
+static bool check_branch(pass *run, const insn *in, bool is_relocated) {
+    const uint32_t check = in->row->check, offset = run->last_offset;
     if (check == IL_CHECK_RM0 || check == IL_CHECK_RM2)
         return in->rm == (check == IL_CHECK_RM2 ? 2 : 0) ||
-               il_reject(run, IL_RULE_UNKNOWN_INSTRUCTION, offset, bytes, in->length, "a reserved form of fence or landing pad");
-    if ((check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL) && !is_relocated) {
-        const int64_t target = (int64_t)offset + in->length + in->imm;
-        if (target < 0 || target >= (int64_t)run->image->code_bytes) {
-            if (!il_reject(run, IL_RULE_BRANCH_TARGET, offset, bytes, in->length, "the target lies outside the image"))
-                return false;
-        } else {
-            il_bit_set(run->scratch->targets, (uint32_t)target);
-        }
-    }
-    if (check == IL_CHECK_INDIRECT_JMP && !check_indirect_jump(run, in, offset) &&
-        !il_reject(run, IL_RULE_INDIRECT_BRANCH, offset, bytes, in->length, "not the end of a jump-table sequence"))
+               reject(run, IL_RULE_UNKNOWN_INSTRUCTION, in, "a reserved form of fence or landing pad");
+    if ((check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL) && !is_relocated &&
+        !il_branch(run, offset, in->length, (int64_t)offset + in->length + in->imm))
         return false;
-    run->shape_load = run->shape_sum = NO_REGISTER;
-    run->shape_live = 0;
+    if (check == IL_CHECK_INDIRECT_JMP && !il_shape_finish(run, offset, in->rm) &&
+        !reject(run, IL_RULE_INDIRECT_BRANCH, in, "not the end of a jump-table sequence"))
+        return false;
+    il_shape_forget(run);
     return true;
 }
 
@@ -392,39 +373,37 @@ static bool has_relocation_before(const pass *run, uint32_t end) {
     return run->next_relocation < run->image->relocation_count && run->image->relocations[run->next_relocation].offset < end;
 }
 
-static IL_RARE bool check_concerned(pass *run, insn *in, uint32_t offset, const uint8_t *bytes) {
-    const uint32_t classes = classes_of(in);
+static IL_RARE bool check_concerned(pass *run, insn *in, const uint8_t *bytes) {
+    const uint32_t end = run->last_offset + in->length;
     bool is_relocated = false;
     if (in->rule == 0) read_operands(bytes, in);
-    while (has_relocation_before(run, offset + in->length))
-        if (!check_relocation(run, in, offset, bytes, &is_relocated)) return false;
+    while (has_relocation_before(run, end))
+        if (!check_relocation(run, in, &is_relocated)) return false;
     if (in->rule != 0) {
         run->is_terminated = true; /* nobody knows where a refused instruction leads: no second complaint */
-        return il_reject(run, in->rule, offset, bytes, in->length, "");
+        return reject(run, in->rule, in, "");
     }
-    if (classes & run->refused_classes &&
-        !il_reject(run, IL_RULE_POLICY, offset, bytes, in->length, "the policy refuses this class of instructions"))
+    if (classes_of(in) & run->refused_classes && !reject(run, IL_RULE_POLICY, in, "the policy refuses this class of instructions"))
         return false;
     if (in->stack_writes & 1u << RSP) {
         const uint32_t rule = check_stack_pointer(run, in);
-        if (rule != 0 && !il_reject(run, rule, offset, bytes, in->length, "rsp")) return false;
+        if (rule != 0 && !reject(run, rule, in, "rsp")) return false;
     }
-    if (in->base == RIP && !is_rip_operand_constant(run, in, offset + in->length) &&
-        !il_reject(run, IL_RULE_RIP_RELATIVE, offset, bytes, in->length, ""))
-        return false;
-    if (in->row->check == IL_CHECK_TABLE_LOAD || (in->writes & run->shape_live)) track_shape(run, in, offset);
-    if (in->row->check >= IL_CHECK_JCC && !check_branch(run, in, offset, bytes, is_relocated)) return false;
+    if (in->base == RIP && !is_rip_operand_constant(run, in, end) && !reject(run, IL_RULE_RIP_RELATIVE, in, "")) return false;
+    if (in->row->check == IL_CHECK_TABLE_LOAD || (in->writes & run->shape_live)) track_shape(run, in);
+    if (in->row->check >= IL_CHECK_JCC && !check_branch(run, in, is_relocated)) return false;
     /* Not so where a nop follows: an entry or a branch may name it. */
     run->is_terminated = in->row->check == IL_CHECK_JMP || in->row->check == IL_CHECK_RET || in->row->check == IL_CHECK_TRAP ||
                          in->row->check == IL_CHECK_INDIRECT_JMP;
     return true;
 }
 
-static inline bool check_instruction(pass *run, insn *in, uint32_t offset, const uint8_t *bytes) {
+/* bytes: of the instruction at last_offset, as decode was given them. */
+static inline bool check_instruction(pass *run, insn *in, const uint8_t *bytes) {
     const uint32_t classes = classes_of(in);
     const uint32_t concerns = in->rule | (classes & run->refused_classes) | run->shape_live | in->is_suspect |
                               (in->row->check >= IL_CHECK_TABLE_LOAD);
-    if (concerns || has_relocation_before(run, offset + in->length)) return check_concerned(run, in, offset, bytes);
+    if (concerns || has_relocation_before(run, run->last_offset + in->length)) return check_concerned(run, in, bytes);
     run->is_terminated = false;
     return true; /* as for most: no rule concerns them */
 }
@@ -433,23 +412,12 @@ static inline bool check_instruction(pass *run, insn *in, uint32_t offset, const
 bool il_read_x86_64(il_pass *run) {
     uint8_t tail[DECODE_BYTES];
     insn in;
-    run->shape_load = run->shape_sum = NO_REGISTER;
+    il_shape_forget(run);
     for (uint32_t offset = 0; offset < run->image->code_bytes; offset += in.length) {
         const uint8_t *bytes = decode_at(run->image, offset, tail, &in);
         run->last_offset = offset;
         il_bit_set(run->scratch->starts, offset);
-        if (!check_instruction(run, &in, offset, bytes)) return false;
+        if (!check_instruction(run, &in, bytes)) return false;
     }
     return true;
-}
-
-uint32_t il_branch_x86_64(const il_image *image, uint32_t offset, int64_t *target_out) {
-    uint8_t tail[DECODE_BYTES];
-    insn in;
-    const uint8_t *bytes = decode_at(image, offset, tail, &in);
-    const uint32_t check = in.rule == 0 ? in.row->check : IL_CHECK_NONE;
-    if (in.rule == 0) read_operands(bytes, &in);
-    const bool is_branch = check == IL_CHECK_JCC || check == IL_CHECK_JMP || check == IL_CHECK_CALL;
-    *target_out = is_branch ? (int64_t)offset + in.length + in.imm : -1;
-    return in.length;
 }

@@ -36,10 +36,7 @@ uint64_t il_request_bytes(const il_request *request) {
         return sizeof *request + sizeof(il_policy) + (uint64_t)request->import_count * 8;
     }
     if (request->operation != IL_OP_PUBLISH) return sizeof *request;
-    if (request->code_bytes > IL_IMAGE_CODE_BYTES_MAX || request->rodata_bytes > IL_IMAGE_RODATA_BYTES_MAX ||
-        request->entry_count > IL_IMAGE_ENTRIES_MAX || request->relocation_count > IL_IMAGE_RELOCATIONS_MAX ||
-        request->jump_table_count > IL_IMAGE_TABLES_MAX)
-        return 0;
+    if (!il_is_within(request->sizes, il_sizes_max)) return 0;
     return sizeof *request + (uint64_t)request->entry_count * 4 + (uint64_t)request->relocation_count * sizeof(il_relocation) +
            (uint64_t)request->jump_table_count * sizeof(il_jump_table) + rodata_padded(request) + request->code_bytes;
 }
@@ -96,7 +93,8 @@ static il_status publish(il_writer_state *state, const il_request *request, uint
         reply->verdict.rule = IL_RULE_UNSUPPORTED_ARCH; /* valid perhaps, but not to be run here */
         return IL_REJECTED;
     }
-    if (!il_validate_image(&image, &arena->policy, arena->import_count, &state->scratch, &reply->verdict)) return IL_REJECTED;
+    if (!il_validate_image(&image, &arena->policy, arena->import_count, &state->scratch, NULL, NULL, &reply->verdict))
+        return IL_REJECTED;
 
     uint32_t bytes = image.code_bytes > image.rodata_bytes ? image.code_bytes : image.rodata_bytes;
     il_status status = il_ledger_take(&state->ledger, request->handle, bytes, true, &slot);

@@ -20,8 +20,8 @@ static void keep_first(void *context, const il_verdict *verdict) {
 
 __attribute__((visibility("default"))) void decode_batch_aarch64(const uint32_t *words, uint32_t count, decoded *out) {
     static il_validate_scratch scratch;
-    const il_image image = {.arch = IL_ARCH_AARCH64, .code_bytes = 4};
     for (uint32_t index = 0; index < count; index++) {
+        const il_image image = {.arch = IL_ARCH_AARCH64, .code_bytes = 4, .code = (const uint8_t *)&words[index]};
         uint32_t rule = 0;
         il_pass run = {.image = &image, .scratch = &scratch, .report = keep_first, .context = &rule};
         insn in = {.word = words[index], .row = find_row(words[index])};

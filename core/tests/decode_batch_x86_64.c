@@ -30,11 +30,11 @@ __attribute__((visibility("default"))) void decode_batch(const uint8_t *cases, u
         uint32_t rule = 0;
         insn in;
         pass run = {.image = &image, .scratch = &batch_scratch, .report = keep_first, .context = &rule};
-        run.shape_load = run.shape_sum = NO_REGISTER;
+        il_shape_forget(&run);
         memset(code, 0xCC, sizeof code);
         memcpy(code, cases + (size_t)index * CASE_BYTES, CASE_BYTES);
         const uint8_t *bytes = decode_at(&image, 0, tail, &in);
-        (void)check_instruction(&run, &in, 0, bytes);
+        (void)check_instruction(&run, &in, bytes);
         if (in.rule == 0) read_operands(bytes, &in); /* which check_instruction leaves out where no rule asks */
         out[index] = (decoded){.writes = (uint16_t)(in.rule == 0 ? in.writes : 0),
                                .classes = (uint16_t)classes_of(&in),

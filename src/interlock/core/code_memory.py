@@ -146,6 +146,8 @@ def validate(
         ctypes.byref(struct),
         _policy(policy, indices),
         len(imports),
+        None,
+        None,
         ctypes.byref(verdict),
     )
     if status == library.REJECTED:
@@ -162,14 +164,13 @@ def validate_all(
     struct = _marshalled(image, indices)
     found: list[Rejection] = []
     report = library.REPORT(lambda _context, verdict: found.append(_rejection(verdict.contents)))
-    count = ctypes.c_uint32()
-    status = CORE_HELD.il_validate_all(
+    status = CORE_HELD.il_validate(
         ctypes.byref(struct),
         _policy(policy, indices),
         len(imports),
         report,
         None,
-        ctypes.byref(count),
+        ctypes.byref(Verdict()),
     )
     if status != library.REJECTED:
         check(status, "validate code")
