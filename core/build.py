@@ -73,7 +73,7 @@ _LINUX_PROGRAMS: Final = (
     ),
     Program(
         name="interlock-writer",
-        sources=(*(f"src/{name}" for name in _WRITER_ONLY), *_VALIDATOR, "src/{arch}/*.c"),
+        sources=(*(f"src/{name}" for name in _WRITER_ONLY), *_VALIDATOR, "src/cache_linux.c", "src/{arch}/*.c"),
         flags=("-fPIE",),
         is_static=True,
     ),

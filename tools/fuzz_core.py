@@ -25,7 +25,7 @@ INPUT_BYTES_MAX: Final = 4096
 KEPT_BYTES_MAX: Final = 512
 _VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
 _WRITER: Final = ("src/writer.c", "src/arenas.c", "src/slots.c")
-_HOST: Final = ("src/x86_64/arch.c", "src/x86_64/cache_linux.c")
+_HOST: Final = ("src/x86_64/arch.c", "src/cache_linux.c")
 # Sources and definitions of each target.
 TARGETS: Final[dict[str, tuple[str, ...]]] = {
     "validate_x86_64": ("fuzz/fuzz_validate.c", *_VALIDATOR, "-DIL_FUZZ_ARCH=IL_ARCH_X86_64"),

@@ -112,7 +112,7 @@ def test_writer_logic(cache: Path) -> None:
     sources = [f"src/{name}.c" for name in names if name != "validate_public"]
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static"]
     folders = ["-Iinclude", "-Isrc", "-Isrc/aarch64", "-Isrc/linux"]
-    sources += ["src/aarch64/arch.c", "src/aarch64/cache_linux.c", "tests/code_memory_test.c"]
+    sources += ["src/aarch64/arch.c", "src/cache_linux.c", "tests/code_memory_test.c"]
     run([*compiler, "-std=c11", "-O1", *folders, *sources, "-o", str(program)], cwd=core)
     run([QEMU, str(program)])
 

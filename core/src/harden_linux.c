@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <execinfo.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -13,9 +14,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "arch_abi.h"
 #include "linux_abi.h"
 #include "region.h"
 
@@ -109,7 +112,7 @@ il_status il_harden(void) {
     /* Linux 6.3; before, the filter alone refuses new executable memory. */
     if (prctl(IL_PR_SET_MDWE, IL_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0 && errno != EINVAL)
         return il_fail(IL_SYSTEM, "PR_SET_MDWE", errno);
-    const long status = syscall(IL_SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
+    const long status = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
     if (status != 0) return il_fail(IL_UNSUPPORTED, status > 0 ? "a thread has a seccomp filter of its own" : "seccomp", status > 0 ? 0 : errno);
     il_is_hardened = true;
     return IL_OK;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -127,7 +128,7 @@ static il_status receive_hello(int socket, int descriptors_out[IL_FD_COUNT], int
 
 static il_status check_file(int fd, int wanted, off_t bytes) {
     struct stat file;
-    int seals = fcntl(fd, IL_F_GET_SEALS);
+    int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || (seals & wanted) != wanted) return il_fail(IL_UNSUPPORTED, "F_GET_SEALS: the view is not sealed", 0);
     if (fstat(fd, &file) != 0) return il_fail(IL_SYSTEM, "fstat of the view", errno);
     if (file.st_size != bytes) return il_fail(IL_UNSUPPORTED, "fstat: the view has another size", 0);
@@ -203,7 +204,7 @@ il_status il_views_open(const char *writer_path, il_views *views_out) {
     views.requests = descriptors[IL_FD_REQUESTS];
     views.requests_end = descriptors[IL_FD_REQUESTS_END];
     views.replies = descriptors[IL_FD_REPLIES];
-    (void)syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_REGISTER_SYNC_CORE, 0U, 0);
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0U, 0);
     *views_out = views;
     return IL_OK;
 }
@@ -228,8 +229,10 @@ bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_
 }
 
 /* Before Linux 4.16 there is none: there the kernel's own return to user mode has to do. */
-void il_views_synchronise(void) { (void)syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_SYNC_CORE, 0U, 0); }
+void il_views_synchronise(void) { (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0U, 0); }
 
-bool il_barrier_prepare(void) { return syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_REGISTER_EXPEDITED, 0U, 0) == 0 && il_barrier(); }
+bool il_barrier_prepare(void) {
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0U, 0) == 0 && il_barrier();
+}
 
-bool il_barrier(void) { return syscall(IL_SYS_MEMBARRIER, IL_MEMBARRIER_EXPEDITED, 0U, 0) == 0; }
+bool il_barrier(void) { return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0U, 0) == 0; }

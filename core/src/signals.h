@@ -11,9 +11,9 @@ enum { IL_TIMER_SIGNAL = SIGURG, IL_TIMER_REPEAT_NANOSECONDS = 5000000 };
 
 /* Of a handler's arguments.  Whether the processor raised the signal, and nobody sent it. */
 bool il_signal_is_fault(const siginfo_t *info);
-uint64_t il_signal_pc(const void *context);
-/* Where the interrupted thread goes on when the handler returns. */
-void il_signal_redirect(void *context, uint64_t pc, uint64_t sp);
+/* The interrupted thread's, with which it goes on when the handler returns. */
+uint64_t *il_signal_pc(void *context);
+uint64_t *il_signal_sp(void *context);
 
 /* Sends IL_TIMER_SIGNAL to the calling thread after the time, and again and again until il_timer_stop.  One for each thread. */
 il_status il_timer_start(uint64_t nanoseconds);

@@ -6,10 +6,12 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
-#include "calls.h"
-#include "linux_abi.h"
+#include "arch_abi.h"
+#include "region.h"
+#include "threads.h"
 
 static _Thread_local bool has_timer __attribute__((tls_model("initial-exec")));
 static _Thread_local int timer_id __attribute__((tls_model("initial-exec")));
@@ -36,9 +38,9 @@ bool il_timer_has_fired(const siginfo_t *info) {
     return info->si_code == SI_TIMER && info->si_value.sival_ptr == (const void *)&timer_mark;
 }
 
-uint64_t il_signal_pc(const void *context) { return il_context_pc(context); }
+uint64_t *il_signal_pc(void *context) { return (uint64_t *)&((ucontext_t *)context)->IL_LINUX_PC; }
 
-void il_signal_redirect(void *context, uint64_t pc, uint64_t sp) { il_context_redirect(context, pc, sp); }
+uint64_t *il_signal_sp(void *context) { return (uint64_t *)&((ucontext_t *)context)->IL_LINUX_SP; }
 
 /* The kernel's own calls: librt's would need a library that old systems keep apart. */
 il_status il_timer_start(uint64_t nanoseconds) {

@@ -9,10 +9,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/event.h>
+#include <sys/ucontext.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "macos_arch.h"
+#include "arch_abi.h"
 #include "region.h"
 #include "threads.h"
 
@@ -34,9 +35,9 @@ bool il_barrier(void) { return false; }
 /* What a process sends has SI_USER or more.  Of SIGSEGV and SIGBUS the kernel does not tell: those count as faults. */
 bool il_signal_is_fault(const siginfo_t *info) { return info->si_code < SI_USER; }
 
-uint64_t il_signal_pc(const void *context) { return il_context_pc(context); }
+uint64_t *il_signal_pc(void *context) { return (uint64_t *)&((ucontext_t *)context)->IL_MACOS_PC; }
 
-void il_signal_redirect(void *context, uint64_t pc, uint64_t sp) { il_context_redirect(context, pc, sp); }
+uint64_t *il_signal_sp(void *context) { return (uint64_t *)&((ucontext_t *)context)->IL_MACOS_SP; }
 
 static void *pass_timers_on(void *argument) {
     const int kernel_queue = (int)(intptr_t)argument;

@@ -48,7 +48,8 @@ static bool leave_guest(void *context, uint32_t kind, uint64_t pc) {
     if (here == NULL || here->is_in_host != 0) return false;
     here->trap_kind = kind;
     here->trap_pc = pc;
-    il_signal_redirect(context, (uint64_t)(uintptr_t)il_trap_exit, here->exit_sp);
+    *il_signal_pc(context) = (uint64_t)(uintptr_t)il_trap_exit;
+    *il_signal_sp(context) = here->exit_sp;
     return true;
 }
 
@@ -81,7 +82,7 @@ static void pass_on(int number, siginfo_t *info, void *context) {
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     const int error_number = errno;
-    uint64_t pc = il_signal_pc(context);
+    uint64_t pc = *il_signal_pc(context);
     if (number == SIGTRAP) pc -= IL_BREAKPOINT_ADVANCE;
     const bool is_ours = il_signal_is_fault(info) && il_is_code_addr(pc) && leave_guest(context, kind_of_fault(number, info, pc), pc);
     if (!is_ours) pass_on(number, info, context);
@@ -101,7 +102,7 @@ static bool is_acknowledged(void *context, uint64_t pc) {
 
 static void on_urgent(int number, siginfo_t *info, void *context) {
     const int error_number = errno;
-    const uint64_t pc = il_signal_pc(context);
+    const uint64_t pc = *il_signal_pc(context);
     const bool is_nudged = il_self != NULL && __atomic_load_n(&il_self->is_nudged, __ATOMIC_SEQ_CST);
     if (il_timer_has_fired(info)) {
         if (has_deadline) want(IL_WANT_DEADLINE);
@@ -118,7 +119,7 @@ static void on_urgent(int number, siginfo_t *info, void *context) {
  * ended.  A host function answers for itself; a gate or a crossing is left at the next return into guest code. */
 static void on_user(int number, siginfo_t *info, void *context) {
     const int error_number = errno;
-    const uint64_t pc = il_signal_pc(context);
+    const uint64_t pc = *il_signal_pc(context);
     const il_activation *here = il_self != NULL ? il_self->current : NULL;
     pass_on(number, info, context);
     if (here != NULL && here->is_in_host != IL_IN_HOST_FUNCTION) {

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -31,9 +32,9 @@ static _Noreturn void refuse(const char *operation) {
 
 /* The flag says whether the file may be executed or mapped so; kernels before 6.3 do not know it. */
 static int make_file(const char *name, unsigned flag, off_t bytes) {
-    const unsigned flags = IL_MFD_CLOEXEC | IL_MFD_ALLOW_SEALING;
-    long fd = syscall(IL_SYS_MEMFD_CREATE, name, flags | flag);
-    if (fd < 0 && errno == EINVAL) fd = syscall(IL_SYS_MEMFD_CREATE, name, flags);
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    long fd = syscall(SYS_memfd_create, name, flags | flag);
+    if (fd < 0 && errno == EINVAL) fd = syscall(SYS_memfd_create, name, flags);
     if (fd < 0) refuse("memfd_create");
     if (ftruncate((int)fd, bytes) != 0) refuse("ftruncate of the memfd");
     return (int)fd;
@@ -43,7 +44,7 @@ static int make_file(const char *name, unsigned flag, off_t bytes) {
 static void *map_and_seal(int fd, int protection, size_t bytes, int seals) {
     void *view = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
     if (view == MAP_FAILED) refuse("mmap of the writer's view");
-    if (fcntl(fd, IL_F_ADD_SEALS, seals) != 0) refuse("F_ADD_SEALS");
+    if (fcntl(fd, F_ADD_SEALS, seals) != 0) refuse("F_ADD_SEALS");
     (void)syscall(IL_SYS_MSEAL, view, bytes, 0UL); /* before Linux 6.10 there is none: not needed here */
     return view;
 }

@@ -356,7 +356,7 @@ def _refused_calls(repository: Path) -> dict[str, str]:
     found = dict.fromkeys(
         re.findall(r"^IL_REFUSED.*?\b(?:IL_)?SYS_(\w+)", table, re.MULTILINE), "all"
     )
-    for header in sorted((repository / "core/src").glob("*/linux_arch.h")):
+    for header in sorted((repository / "core/src").glob("*/arch_abi.h")):
         own = re.search(r"#define IL_REFUSED_OF_ARCH (.*)", header.read_text(encoding="utf-8"))
         assert own is not None
         found |= dict.fromkeys(re.findall(r"\bSYS_(\w+)", own[1]), header.parent.name)

@@ -1,4 +1,4 @@
-/* arch_abi.h - constants of AArch64 under the AAPCS64. */
+/* arch_abi.h - constants of AArch64 under the AAPCS64, and of the systems on it. */
 #ifndef IL_ARCH_ABI_H
 #define IL_ARCH_ABI_H
 
@@ -15,5 +15,14 @@ enum {
     IL_VECTOR_REGISTERS = 8,   /* v0-7 */
     IL_BREAKPOINT_ADVANCE = 0  /* brk has not been executed when the signal comes */
 };
+
+/* Of an interrupted context (ucontext_t). */
+#define IL_LINUX_PC uc_mcontext.pc
+#define IL_LINUX_SP uc_mcontext.sp
+#define IL_MACOS_PC uc_mcontext->__ss.__pc
+#define IL_MACOS_SP uc_mcontext->__ss.__sp
+
+#define IL_AUDIT_ARCH AUDIT_ARCH_AARCH64
+#define IL_REFUSED_OF_ARCH /* nothing */
 
 #endif
