@@ -1,6 +1,4 @@
-/* linux_abi.h - numbers of the Linux kernel that the headers we build against may be too old to have.  Those of system calls are the
- * same on all architectures.
- */
+/* linux_abi.h - numbers of the Linux kernel that the headers we build against may be too old to have; the same on every architecture. */
 #ifndef IL_LINUX_ABI_H
 #define IL_LINUX_ABI_H
 

@@ -10,12 +10,12 @@
 
 enum { SHAPE_BYTES_MAX = 128 };
 
-bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, uint32_t length, const char *detail) {
+bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, const uint8_t *bytes, uint32_t bytes_count, const char *detail) {
     il_verdict *verdict = &run->verdict;
     if (run->is_second) return true; /* said already */
     *verdict = (il_verdict){.rule = rule, .offset = offset};
-    verdict->bytes_count = length < sizeof verdict->bytes ? length : (uint32_t)sizeof verdict->bytes;
-    if (length != 0) memcpy(verdict->bytes, run->image->code + offset, verdict->bytes_count);
+    verdict->bytes_count = bytes_count < sizeof verdict->bytes ? bytes_count : (uint32_t)sizeof verdict->bytes;
+    if (bytes_count != 0) memcpy(verdict->bytes, bytes, verdict->bytes_count);
     memcpy(verdict->detail, detail, strlen(detail)); /* ours, and shorter */
     run->violations++;
     if (run->report == NULL) return false;
@@ -34,20 +34,13 @@ static bool is_start(const il_pass *run, int64_t offset) {
     return offset >= 0 && offset < (int64_t)run->image->code_bytes && il_bit_test(run->scratch->starts, (uint32_t)offset);
 }
 
-bool il_branch(il_pass *run, uint32_t offset, uint32_t length, int64_t target) {
-    if (target < 0 || target >= (int64_t)run->image->code_bytes)
-        return il_reject(run, IL_RULE_BRANCH_TARGET, offset, length, "the target lies outside the image");
-    il_bit_set(run->scratch->targets, (uint32_t)target);
-    if (!run->is_second || is_start(run, target)) return true;
+bool il_branch_again(il_pass *run, uint32_t offset, uint32_t length, int64_t target) {
+    if (is_start(run, target)) return true;
     run->is_second = false; /* this is new */
-    const bool goes_on = il_reject(run, IL_RULE_BRANCH_TARGET, offset, length, "the target is inside an instruction or sequence");
+    const bool goes_on = il_reject(run, IL_RULE_BRANCH_TARGET, offset, run->image->code + offset, length,
+                                   "the target is inside an instruction or sequence");
     run->is_second = true;
     return goes_on;
-}
-
-void il_shape_forget(il_pass *run) {
-    run->shape_load = run->shape_base = run->shape_sum = IL_NO_REGISTER;
-    run->shape_live = 0;
 }
 
 /* A finished sequence is one unit: nothing may branch behind its first instruction. */
@@ -62,7 +55,7 @@ bool il_shape_finish(il_pass *run, uint32_t offset, uint32_t jump_register) {
 static bool check_sizes(il_pass *run) {
     const il_image *image = run->image;
     if (image->code_bytes != 0 && image->entry_count != 0 && il_is_within(image->sizes, il_sizes_max)) return true;
-    (void)il_reject(run, IL_RULE_IMAGE_SIZE, 0, 0, "");
+    (void)il_reject(run, IL_RULE_IMAGE_SIZE, 0, NULL, 0, "");
     return false;
 }
 
@@ -72,16 +65,16 @@ static bool check_instructions(il_pass *run) {
     const il_image *image = run->image;
     if (!read_code(run)) return false;
     if (!run->is_terminated &&
-        !il_reject(run, IL_RULE_FALL_THROUGH, run->last_offset, 0, "the last instruction does not end the flow"))
+        !il_reject(run, IL_RULE_FALL_THROUGH, run->last_offset, NULL, 0, "the last instruction does not end the flow"))
         return false;
     for (; run->next_relocation < image->relocation_count; run->next_relocation++)
-        if (!il_reject(run, IL_RULE_RELOCATION, image->relocations[run->next_relocation].offset, 0, "outside the code"))
+        if (!il_reject(run, IL_RULE_RELOCATION, image->relocations[run->next_relocation].offset, NULL, 0, "outside the code"))
             return false;
     return true;
 }
 
-/* Only a bad image is read again, to name who branches to a place that is no start.  Inside a sequence nothing branches, so that at
- * each branch the starts are what they were at the end. */
+/* Only a bad image is read again, to name who branches to a place that is no start.  Inside a sequence nothing branches, so at each
+ * branch the starts are what they were at the end. */
 static bool check_targets(il_pass *run) {
     const uint32_t words = (run->image->code_bytes + 63) / 64;
     uint64_t bad = 0;
@@ -100,7 +93,8 @@ static bool check_entries(il_pass *run) {
         const uint32_t entry = image->entries[index];
         const bool is_ascending = index == 0 || image->entries[index - 1] < entry;
         if (is_ascending && is_start(run, entry)) continue;
-        if (!il_reject(run, IL_RULE_ENTRY, entry, 0, is_ascending ? "" : "the entries are not in ascending order")) return false;
+        if (!il_reject(run, IL_RULE_ENTRY, entry, NULL, 0, is_ascending ? "" : "the entries are not in ascending order"))
+            return false;
     }
     return true;
 }
@@ -114,7 +108,7 @@ static bool check_jump_tables(il_pass *run) {
         total_bytes += bytes; /* tables cannot share bytes, which also bounds the time spent here */
         if (table->count == 0 || table->rodata_offset % 4 != 0 || table->rodata_offset + bytes > image->rodata_bytes ||
             total_bytes > image->rodata_bytes) {
-            if (!il_reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset, 0, "outside the constants, empty or unaligned"))
+            if (!il_reject(run, IL_RULE_JUMP_TABLE, table->rodata_offset, NULL, 0, "outside the constants, empty or unaligned"))
                 return false;
             continue;
         }
@@ -122,7 +116,7 @@ static bool check_jump_tables(il_pass *run) {
             int32_t value;
             memcpy(&value, image->rodata + at, 4); /* little endian, as every host is */
             if (is_start(run, (int64_t)table->base_offset + value)) continue;
-            if (!il_reject(run, IL_RULE_JUMP_TABLE, at, 0, "an entry names no instruction")) return false;
+            if (!il_reject(run, IL_RULE_JUMP_TABLE, at, NULL, 0, "an entry names no instruction")) return false;
         }
     }
     return true;
@@ -154,7 +148,7 @@ static bool is_branch(uint32_t kind) {
 /* Sizes, then imports. */
 static bool check_policy(il_pass *run) {
     static const char *const details[IL_SIZES] = {
-        "more code than the policy permits",        "more constants than the policy permits",   "more entries than the policy permits",
+        "more code than the policy permits", "more constants than the policy permits", "more entries than the policy permits",
         "more relocations than the policy permits", "more jump tables than the policy permits",
     };
     const il_image *image = run->image;
@@ -162,13 +156,13 @@ static bool check_policy(il_pass *run) {
     if (policy == NULL) return true;
     for (uint32_t i = 0; i < IL_SIZES; i++) /* above ours it is V001, and said already */
         if (image->sizes[i] > policy->sizes_max[i] && image->sizes[i] <= il_sizes_max[i] &&
-            !il_reject(run, IL_RULE_POLICY, 0, 0, details[i]))
+            !il_reject(run, IL_RULE_POLICY, 0, NULL, 0, details[i]))
             return false;
     const uint32_t relocations = image->relocation_count <= IL_IMAGE_RELOCATIONS_MAX ? image->relocation_count : 0;
     for (uint32_t i = 0; i < relocations; i++) {
         const il_relocation relocation = image->relocations[i];
         if (is_branch(relocation.kind) && is_import_refused(policy, relocation.target) &&
-            !il_reject(run, IL_RULE_POLICY, relocation.offset, 0, "the policy refuses this import"))
+            !il_reject(run, IL_RULE_POLICY, relocation.offset, NULL, 0, "the policy refuses this import"))
             return false;
     }
     return true;
@@ -179,8 +173,10 @@ bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t 
     il_pass run = {.image = image, .policy = policy, .scratch = scratch, .report = report, .context = context,
                    .import_count = import_count, .refused_classes = policy == NULL ? 0 : policy->refused_classes};
     bool goes_on;
-    if (image->arch != IL_ARCH_X86_64 && image->arch != IL_ARCH_AARCH64) goes_on = il_reject(&run, IL_RULE_UNSUPPORTED_ARCH, 0, 0, "");
-    else goes_on = check_sizes(&run) ? check_code(&run) : report != NULL;
+    if (image->arch != IL_ARCH_X86_64 && image->arch != IL_ARCH_AARCH64)
+        goes_on = il_reject(&run, IL_RULE_UNSUPPORTED_ARCH, 0, NULL, 0, "");
+    else
+        goes_on = check_sizes(&run) ? check_code(&run) : report != NULL;
     if (goes_on) (void)check_policy(&run);
     *verdict_out = run.verdict;
     return run.violations == 0;

@@ -57,13 +57,12 @@ typedef struct il_pass {
 bool il_validate_image(const il_image *image, const il_policy *policy, uint32_t import_count, il_validate_scratch *scratch,
                        il_report report, void *context, il_verdict *verdict_out);
 
-/* Notes and reports a violation; returns whether to go on.  length: of the instruction, 0 where the violation is no one's. */
-bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, uint32_t length, const char *detail);
-/* Notes where the direct branch at offset goes; returns whether to go on. */
-bool il_branch(il_pass *run, uint32_t offset, uint32_t length, int64_t target);
-/* The jump-table sequence is broken off; or it ends at offset with a jump to what is in the register: false when it does not. */
-void il_shape_forget(il_pass *run);
+/* Notes and reports a violation; returns whether to go on.  bytes: of the instruction, none where the violation is no one's. */
+bool il_reject(il_pass *run, uint32_t rule, uint32_t offset, const uint8_t *bytes, uint32_t bytes_count, const char *detail);
+/* Whether the jump-table sequence ends at offset, with a jump to what is in the register. */
 bool il_shape_finish(il_pass *run, uint32_t offset, uint32_t jump_register);
+/* Of il_branch, when the code is read again. */
+bool il_branch_again(il_pass *run, uint32_t offset, uint32_t length, int64_t target);
 
 /* The size of the access, as a power of two, that the relocation kind is for; 0 for add, -1 for all others. */
 static inline int32_t il_lo12_log2(uint32_t kind) {
@@ -86,6 +85,19 @@ bool il_read_aarch64(il_pass *run);
 static inline bool il_bit_test(const uint64_t *bits, uint32_t index) { return (bits[index >> 6] >> (index & 63)) & 1; }
 static inline void il_bit_set(uint64_t *bits, uint32_t index) { bits[index >> 6] |= UINT64_C(1) << (index & 63); }
 static inline void il_bit_clear(uint64_t *bits, uint32_t index) { bits[index >> 6] &= ~(UINT64_C(1) << (index & 63)); }
+
+static inline void il_shape_forget(il_pass *run) {
+    run->shape_load = run->shape_base = run->shape_sum = IL_NO_REGISTER;
+    run->shape_live = 0;
+}
+
+/* Notes where the direct branch at offset goes; returns whether to go on. */
+static inline bool il_branch(il_pass *run, uint32_t offset, uint32_t length, int64_t target) {
+    if (target < 0 || target >= (int64_t)run->image->code_bytes)
+        return il_reject(run, IL_RULE_BRANCH_TARGET, offset, run->image->code + offset, length, "the target lies outside the image");
+    il_bit_set(run->scratch->targets, (uint32_t)target);
+    return !run->is_second || il_branch_again(run, offset, length, target);
+}
 
 /* validate_public.c, in a forked child: nobody is validating there. */
 void il_validate_forget(void);

@@ -71,7 +71,7 @@ static bool is_unpredictable(const il_a64_row *row, uint32_t word) {
 }
 
 static bool reject(il_pass *run, uint32_t rule, const insn *in, const char *detail) {
-    return il_reject(run, rule, in->offset, WORD_BYTES, detail);
+    return il_reject(run, rule, in->offset, (const uint8_t *)&in->word, WORD_BYTES, detail);
 }
 
 /* ---- Rules for one instruction ------------------------------------------------------------------------------------------------ */
@@ -206,8 +206,8 @@ bool il_read_aarch64(il_pass *run) {
     if (!run->is_second) memset(run->scratch->starts, 0x11, (words + 1) / 2); /* one bit for each byte: the first of every word */
     il_shape_forget(run);
     for (uint32_t index = 0; index < words; index++) {
+        memcpy(&in.word, run->image->code + index * WORD_BYTES, sizeof in.word); /* little endian, and so is every host */
         in.offset = index * WORD_BYTES;
-        memcpy(&in.word, run->image->code + in.offset, sizeof in.word); /* little endian, and so is every host */
         in.row = find_row(in.word);
         if ((in.row->classes & run->refused_classes) != 0 &&
             !reject(run, IL_RULE_POLICY, &in, "the policy refuses this class of instructions"))
@@ -223,5 +223,5 @@ bool il_read_aarch64(il_pass *run) {
     /* Not so where a nop follows: an entry may name it.  Behind a refused word nobody knows: no second complaint. */
     run->is_terminated = in.row->check >= IL_A64_B || in.row->rule != 0;
     return words * WORD_BYTES == run->image->code_bytes ||
-           il_reject(run, IL_RULE_TRUNCATED_INSTRUCTION, words * WORD_BYTES, 0, "the code is no whole number of words");
+           il_reject(run, IL_RULE_TRUNCATED_INSTRUCTION, words * WORD_BYTES, NULL, 0, "the code is no whole number of words");
 }

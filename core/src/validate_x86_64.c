@@ -282,7 +282,7 @@ static IL_RARE void read_operands(const uint8_t *start, insn *out) {
 
 /* ---- Rules for one instruction ------------------------------------------------------------------------------------------- */
 static bool reject(pass *run, uint32_t rule, const insn *in, const char *detail) {
-    return il_reject(run, rule, run->last_offset, in->length, detail);
+    return il_reject(run, rule, run->last_offset, run->image->code + run->last_offset, in->length, detail);
 }
 
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */

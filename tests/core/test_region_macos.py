@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Of Linux, and what macOS has instead of the system's own.
 _WITHOUT = {
     "harden_linux.c",
+    "cache_linux.c",
     "memory_functions_macos.c",
     "region_linux.c",
     "region_macos.c",
