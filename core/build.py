@@ -63,6 +63,7 @@ _SHARED: Final = ("-shared", "-fPIC", "-fvisibility=hidden")
 
 _WRITER_ONLY: Final = ("writer_main.c", "writer.c", "arenas.c", "slots.c")
 _VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
+_MACHINE: Final = ("src/cache_linux.c", "src/{arch}/*.c")
 
 _LINUX_PROGRAMS: Final = (
     Program(
@@ -73,7 +74,7 @@ _LINUX_PROGRAMS: Final = (
     ),
     Program(
         name="interlock-writer",
-        sources=(*(f"src/{name}" for name in _WRITER_ONLY), *_VALIDATOR, "src/cache_linux.c", "src/{arch}/*.c"),
+        sources=(*(f"src/{name}" for name in _WRITER_ONLY), *_VALIDATOR, *_MACHINE),
         flags=("-fPIE",),
         is_static=True,
     ),
