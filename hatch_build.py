@@ -37,6 +37,9 @@ class CoreBuildHook(BuildHookInterface[Any]):
         made = [
             *core.build(package / "core" / "_native", target=target, cc=os.environ.get("CC")),
             *core.build_launchers(package / "kit" / "_native"),
+            *core.build_apple(
+                package / "apple" / "_native", target=target, cc=os.environ.get("CC")
+            ),
         ]
         if version != "editable":
             build_data["force_include"] |= {

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,23 @@ LAUNCHERS: Final = {
     )
     for target, in_wheels in (("aarch64-macos", "arm64"), ("x86_64-macos", "x86_64"))
 }
+# ---- Linux: Apple's calls for C programs (apple/), laid out as pkg-config and CMake look for them --------------------------------
+
+APPLE_LIBRARY: Final = Program(
+    name="libinterlock_apple.so",
+    sources=("../apple/src/*.c", "../apple/src/{arch}/*.c"),
+    flags=(
+        *(*_SHARED, "-pthread", "-Wl,-soname,libinterlock_apple.so", "-Wl,-z,defs"),
+        "-fexceptions",  # a callback's exception passes through the call
+        "-U_FORTIFY_SOURCE",  # it defines read() itself
+        "-I../apple/include",
+    ),
+)
+APPLE_FILES: Final = (
+    "include/interlock/pthread_jit.h",
+    "lib/pkgconfig/interlock_apple.pc",
+    "lib/cmake/interlock_apple/interlock_apple-config.cmake",
+)
 # Functions of the system are called through __DATA_CONST, which is read-only from the start, as with -z now and -z relro.
 _MACOS_FLAGS: Final = ("-D_DARWIN_C_SOURCE", "-D_FORTIFY_SOURCE=0", "-Xclang", "-fno-plt")
 
@@ -217,6 +235,19 @@ def build_launchers(out_dir: Path) -> list[Path]:
         for target, launcher in LAUNCHERS.items()
         for path in _make((launcher,), TARGETS[target], out_dir, None)
     ]
+
+
+def build_apple(out_dir: Path, *, target: str | None = None, cc: str | None = None) -> list[Path]:
+    """Build the library of Apple's calls, with its header and what finds it; nothing for macOS, which has the calls itself."""
+    machine = TARGETS[target or native_target() or ""]
+    if machine.system != "linux":
+        return []
+    made = _make((APPLE_LIBRARY,), machine, out_dir / "lib", cc)
+    for name in APPLE_FILES:
+        copy = out_dir / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        made.append(Path(shutil.copyfile(CORE.parent / "apple" / name, copy)))
+    return made
 
 
 def _make(

@@ -30,6 +30,16 @@ TAGS: Final = {
     "aarch64-macos": "py3-none-macosx_12_0_arm64",
 }
 NATIVE: Final = "interlock/core/_native/"
+APPLE: Final = "interlock/apple/_native/"
+APPLE_FILES: Final = {
+    "linux": {
+        "include/interlock/pthread_jit.h",
+        "lib/libinterlock_apple.so",
+        "lib/pkgconfig/interlock_apple.pc",
+        "lib/cmake/interlock_apple/interlock_apple-config.cmake",
+    },
+    "macos": set[str](),  # the system has the calls
+}
 LAUNCHERS: Final = (
     "kit/_native/interlock-launcher-arm64",
     "kit/_native/interlock-launcher-x86_64",
@@ -97,6 +107,8 @@ def test_wheel_holds_the_files_of_its_machine_and_no_others(
         binaries = {name: archive.read(name) for name in infos if name.startswith(NATIVE)}
 
     assert binaries.keys() == {f"{NATIVE}{name}" for name in FILES[system]}
+    in_apple = {name for name in infos if name.startswith(APPLE)}
+    assert in_apple == {f"{APPLE}{name}" for name in APPLE_FILES[system]}
     # The launchers for macOS are in every wheel: `interlock mac kit` writes them anywhere.
     others = ("__init__.py", "py.typed", "cli/rules/V001.md", "kit/files/sign.sh", *LAUNCHERS)
     assert {f"interlock/{name}" for name in others} <= infos.keys()

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <ucontext.h>
 
-#include "fault.h"
+#include "../fault.h"
 
 enum {
     CLASS_SHIFT = 26, /* ESR_EL1.EC */

@@ -1,7 +1,7 @@
 /* registers.c - what an x86-64 fault says about itself. */
 #include <ucontext.h>
 
-#include "fault.h"
+#include "../fault.h"
 
 enum { ERROR_WRITE = 1 << 1, ERROR_FETCH = 1 << 4 };
 
