@@ -15,9 +15,10 @@
 
 enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000 };
 
-/* A parameter or result: its letter (i I f F, see interlock/runtime/externals.py) and, of a parameter, the 8-byte word of
+/* A parameter or result: its letter (i I f F, see interlock/runtime/externals.py), which integers it takes (s: signed, u: unsigned, b:
+ * bool, 0: either sign), and, of a parameter, the 8-byte word of
  * il_registers it goes to as the platform's C ABI says; from REGISTER_WORDS on, the word of the stack. */
-typedef struct value_type { uint16_t word; char letter; } value_type;
+typedef struct value_type { uint16_t word; char letter, range; } value_type;
 enum { REGISTER_WORDS = sizeof(il_registers) / 8, VECTOR_WORD = offsetof(il_registers, vector) / 8 };
 typedef struct signature {
     uint32_t param_count, result_count, stack_count;
@@ -63,11 +64,16 @@ static PyObject *closed_error;
 /* ---- Values ------------------------------------------------------------------------------------------------------------------ */
 static bool is_vector(char letter) { return letter == 'f' || letter == 'F'; }
 
-/* From `ii:F`.  integers: how many integer registers are taken by what comes before the parameters, besides the result's slots. */
+static value_type value_type_of(char text, uint32_t word) {
+    const char letter = strchr("SU", text) != NULL ? 'I' : strchr("sub", text) != NULL ? 'i' : text;
+    return (value_type){(uint16_t)word, letter, letter == text ? 0 : text == 'S' ? 's' : text == 'U' ? 'u' : text};
+}
+
+/* From `ii:F`; s S u U b are integers of one range.  integers: how many integer registers are taken by what comes before the parameters, besides the result's slots. */
 static signature *parse_signature(const char *text, uint32_t integers) {
     const size_t length = strlen(text), param_count = strcspn(text, ":");
     bool is_good = param_count < length && param_count <= PARAMS_MAX && length - param_count - 1 <= RESULTS_MAX;
-    for (const char *at = text; is_good && at < text + length; at++) is_good = at == text + param_count || strchr("iIfF", *at) != NULL;
+    for (const char *at = text; is_good && at < text + length; at++) is_good = at == text + param_count || strchr("iIfFsSuUb", *at) != NULL;
     if (!is_good) return (void)PyErr_Format(PyExc_TypeError, "values of these types (%s) cannot be Python objects", text), NULL;
     signature *type = PyMem_Malloc(sizeof *type + length * sizeof *type->values);
     if (type == NULL) return (void)PyErr_NoMemory(), NULL;
@@ -79,34 +85,43 @@ static signature *parse_signature(const char *text, uint32_t integers) {
         const uint32_t word = is_in_vector && vectors < IL_VECTOR_REGISTERS      ? VECTOR_WORD + vectors++
                               : !is_in_vector && integers < IL_INTEGER_REGISTERS ? integers++
                                                                                  : REGISTER_WORDS + type->stack_count++;
-        type->values[i] = (value_type){(uint16_t)word, text[i]};
+        type->values[i] = value_type_of(text[i], word);
     }
     type->has_vectors = vectors != 0;
-    for (size_t i = param_count + 1; i < length; i++) type->values[i - 1] = (value_type){0, text[i]};
+    for (size_t i = param_count + 1; i < length; i++) type->values[i - 1] = value_type_of(text[i], 0);
     return type;
 }
 
 /* What PyLong_AsLongLongAndOverflow returned -1 for, or what is out of range. */
-static bool odd_integer_from(PyObject *value, long long number, int overflow, bool is_wide, uint64_t *out) {
+static bool odd_integer_from(PyObject *value, long long number, int overflow, value_type type, uint64_t *out) {
+    const bool is_wide = type.letter == 'I';
     if (number == -1 && overflow == 0) {
         *out = is_wide ? UINT64_MAX : UINT32_MAX;
-        return PyErr_Occurred() == NULL;
+        if (PyErr_Occurred() != NULL) return false;
+        if (type.range != 'u') return true;
     }
-    if (overflow > 0 && is_wide) {
+    if (overflow > 0 && is_wide && type.range != 's') {
         *out = PyLong_AsUnsignedLongLong(value);
         if (*out != UINT64_MAX || PyErr_Occurred() == NULL) return true;
         PyErr_Clear();
     }
-    return (void)PyErr_Format(PyExc_OverflowError, "%s does not hold this integer", is_wide ? "i64" : "i32"), false;
+    return (void)PyErr_Format(PyExc_OverflowError, "%c%s does not hold this integer", type.range == 'u' ? 'u' : 'i', is_wide ? "64" : "32"), false;
 }
 
-/* Integers: any value that fits the type as signed or as unsigned. */
-HOT bool bits_from(PyObject *value, char letter, uint64_t *out) {
-    if (!is_vector(letter)) {
+/* Integers: any value that fits the type, of either sign if its range is not given. */
+HOT bool bits_from(PyObject *value, value_type type, uint64_t *out) {
+    if (type.range == 'b') {
+        *out = value == Py_True;
+        return value == Py_True || value == Py_False || ((void)PyErr_Format(PyExc_TypeError, "a bool is wanted here"), false);
+    }
+    if (!is_vector(type.letter)) {
         int overflow = 0;
         const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        const bool is_wide = letter == 'I', is_in_range = is_wide || (number >= INT32_MIN && number <= (long long)UINT32_MAX);
-        if (number == -1 || !is_in_range) return odd_integer_from(value, number, overflow, is_wide, out);
+        const bool is_wide = type.letter == 'I', is_unsigned = type.range == 'u';
+        const bool is_in_range = is_wide ? !is_unsigned || number >= 0
+                                         : number >= (is_unsigned ? 0 : INT32_MIN) &&
+                                               number <= (type.range == 's' ? INT32_MAX : (long long)UINT32_MAX);
+        if (number == -1 || !is_in_range) return odd_integer_from(value, number, overflow, type, out);
         *out = is_wide ? (uint64_t)number : (uint32_t)number;
         return true;
     }
@@ -114,15 +129,17 @@ HOT bool bits_from(PyObject *value, char letter, uint64_t *out) {
     if (number == -1.0 && PyErr_Occurred() != NULL) return false;
     const float narrow = (float)number;
     *out = 0;
-    if (letter == 'F') memcpy(out, &number, sizeof number);
+    if (type.letter == 'F') memcpy(out, &number, sizeof number);
     else memcpy(out, &narrow, sizeof narrow);
     return true;
 }
 
-static PyObject *value_from(uint64_t bits, char letter) {
+static PyObject *value_from(uint64_t bits, value_type type) {
     double number;
     float narrow;
-    switch (letter) {
+    if (type.range == 'b') return PyBool_FromLong((uint32_t)bits != 0);
+    if (type.range == 'u') return PyLong_FromUnsignedLongLong(type.letter == 'i' ? (uint32_t)bits : bits);
+    switch (type.letter) {
     case 'i': return PyLong_FromLong((int32_t)(uint32_t)bits);
     case 'I': return PyLong_FromLongLong((int64_t)bits);
     case 'F': memcpy(&number, &bits, sizeof number); return PyFloat_FromDouble(number);
@@ -146,10 +163,10 @@ static PyObject *raise_trap(const function *self, const il_trap *trap) {
 static PyObject *results_from(const signature *type, const il_registers *regs, const uint64_t *slots) {
     const value_type *values = type->values + type->param_count;
     if (type->result_count == 0) return Py_IncRef(Py_None), Py_None;
-    if (type->result_count == 1) return value_from(is_vector(values[0].letter) ? regs->vector[0] : regs->integer[0], values[0].letter);
+    if (type->result_count == 1) return value_from(is_vector(values[0].letter) ? regs->vector[0] : regs->integer[0], values[0]);
     PyObject *tuple = PyTuple_New((Py_ssize_t)type->result_count);
     for (uint32_t i = 0; tuple != NULL && i < type->result_count; i++) {
-        PyObject *value = value_from(slots[i], values[i].letter);
+        PyObject *value = value_from(slots[i], values[i]);
         if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
     }
     return tuple;
@@ -163,7 +180,7 @@ HOT PyObject *call_placed(function *self, PyObject *const *args, uint64_t *words
     *regs = (il_registers){.stack = words + REGISTER_WORDS, .stack_count = type->stack_count, .has_vectors = type->has_vectors};
     if (type->result_count > 1) regs->integer[self->exec->is_native ? 0 : 1] = (uint64_t)(uintptr_t)slots;
     for (uint32_t i = 0; i < type->param_count; i++)
-        if (!bits_from(args[i], type->values[i].letter, &words[type->values[i].word])) return NULL;
+        if (!bits_from(args[i], type->values[i], &words[type->values[i].word])) return NULL;
     il_trap trap;
     /* The caller holds the builtin, which holds self, which holds the owner: all of them outlive the call. */
     void *thread = self->exec->is_shared ? PyEval_SaveThread() : NULL;
@@ -244,12 +261,12 @@ static bool store_results(const host_function *to, PyObject *result, il_register
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return None", to->name), false;
     }
     if (type->result_count == 1)
-        return bits_from(result, values[0].letter, is_vector(values[0].letter) ? &regs->vector[0] : &regs->integer[0]);
+        return bits_from(result, values[0], is_vector(values[0].letter) ? &regs->vector[0] : &regs->integer[0]);
     enum { TUPLE_SUBCLASS = 1 << 26 };
     if (!(PyType_GetFlags(result->ob_type) & TUPLE_SUBCLASS) || PyTuple_Size(result) != (Py_ssize_t)type->result_count)
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return a tuple of %u", to->name, type->result_count), false;
     for (uint32_t i = 0; i < type->result_count; i++)
-        if (!bits_from(PyTuple_GetItem(result, (Py_ssize_t)i), values[i].letter, &slots[i])) return false;
+        if (!bits_from(PyTuple_GetItem(result, (Py_ssize_t)i), values[i], &slots[i])) return false;
     return true;
 }
 
@@ -258,7 +275,7 @@ static PyObject *arguments_from(const signature *type, const il_registers *regs)
     PyObject *tuple = PyTuple_New((Py_ssize_t)type->param_count);
     for (uint32_t i = 0; tuple != NULL && i < type->param_count; i++) {
         const uint32_t word = type->values[i].word;
-        PyObject *value = value_from(word < REGISTER_WORDS ? words[word] : regs->stack[word - REGISTER_WORDS], type->values[i].letter);
+        PyObject *value = value_from(word < REGISTER_WORDS ? words[word] : regs->stack[word - REGISTER_WORDS], type->values[i]);
         if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
     }
     return tuple;

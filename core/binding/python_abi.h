@@ -40,8 +40,10 @@ enum { Py_TPFLAGS_BASETYPE = 1 << 10, Py_TPFLAGS_HAVE_GC = 1 << 14, Py_TPFLAGS_D
 enum { PYTHON_API_VERSION = 1013, PYTHON_ABI_VERSION = 3 };
 
 extern PyObject *PyExc_BufferError, *PyExc_OverflowError, *PyExc_RuntimeError, *PyExc_TypeError, *PyExc_ValueError;
-extern PyObject _Py_NoneStruct;
+extern PyObject _Py_NoneStruct, _Py_TrueStruct, _Py_FalseStruct; /* the last two are ints */
 #define Py_None (&_Py_NoneStruct)
+#define Py_True (&_Py_TrueStruct)
+#define Py_False (&_Py_FalseStruct)
 
 void Py_IncRef(PyObject *);
 void Py_DecRef(PyObject *);
@@ -57,6 +59,7 @@ void PyGILState_Release(int);
 void PyErr_Fetch(PyObject **, PyObject **, PyObject **);
 void PyErr_Restore(PyObject *, PyObject *, PyObject *);
 PyObject *PyErr_NoMemory(void);
+PyObject *PyBool_FromLong(long);
 PyObject *PyLong_FromLong(long);
 PyObject *PyLong_FromLongLong(long long);
 PyObject *PyLong_FromUnsignedLongLong(unsigned long long);

@@ -11,7 +11,7 @@ import sys
 TYPE_CHECKING = False  # what type checkers know without the import of typing, which takes longer than this package
 
 if TYPE_CHECKING:
-    from interlock import contract
+    from interlock import contract, intrinsics, types
     from interlock.artifacts import Accepted, CodeImage, JumpTable, Rejection, Relocation
     from interlock.errors import (
         ClosedError,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         InternalError,
         LimitExceededError,
         LinkError,
+        PythonSubsetError,
         SourceError,
         Trap,
         UnsupportedError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         validate_image_all,
     )
     from interlock.runtime.instance import Instance
+    from interlock.runtime.jit import CompiledFunction, jit
     from interlock.runtime.program import CompiledModule, PublishedModule, compile, load, write  # noqa: A004  (the article's word)
     from interlock.runtime.region import PublishedCode, Region
     from interlock.runtime.wasi import Wasi
@@ -66,6 +68,7 @@ _HOMES = {
         "InternalError",
         "LimitExceededError",
         "LinkError",
+        "PythonSubsetError",
         "SourceError",
         "Trap",
         "UnsupportedError",
@@ -85,6 +88,7 @@ _HOMES = {
         "validate_image_all",
     ),
     "interlock.runtime.instance": ("Instance",),
+    "interlock.runtime.jit": ("CompiledFunction", "jit"),
     "interlock.runtime.program": (
         "CompiledModule",
         "PublishedModule",
@@ -97,7 +101,7 @@ _HOMES = {
     "interlock.target": ("Target",),
 }
 # Packages that are public as a whole.
-_PACKAGES = ("contract",)
+_PACKAGES = ("contract", "intrinsics", "types")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -107,6 +111,7 @@ __all__ = [
     "CodeMemoryError",
     "CodeRejectedError",
     "CompileError",
+    "CompiledFunction",
     "CompiledModule",
     "Config",
     "Engine",
@@ -125,6 +130,7 @@ __all__ = [
     "Protection",
     "PublishedCode",
     "PublishedModule",
+    "PythonSubsetError",
     "Region",
     "Rejection",
     "Relocation",
@@ -142,8 +148,11 @@ __all__ = [
     "contract",
     "dump",
     "harden_process",
+    "intrinsics",
+    "jit",
     "link_object",
     "load",
+    "types",
     "validate_image",
     "validate_image_all",
     "write",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from interlock.artifacts import Rejection
     from interlock.source import Span
+    from interlock.typed_python.diagnostics import Diagnostic
 
 
 class InterlockError(Exception):
@@ -37,6 +38,19 @@ class WasmInvalidError(SourceError):
 
 class WasmUnlinkableError(SourceError):
     """An import is missing or has another type (WebAssembly core, chapter Execution, section Instantiation)."""
+
+
+class PythonSubsetError(SourceError):
+    """A function is not typed Python: all that is wrong with it, each with its place and what to write instead."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("\n".join(map(str, diagnostics)))
+        self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        """One block for each message, in the style of Python's own."""
+        count = len(self.diagnostics)
+        return f"{count} error{'s' if count > 1 else ''}\n{self.message}"
 
 
 class EntitlementsError(SourceError):

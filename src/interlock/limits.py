@@ -49,6 +49,11 @@ LOWERED_EDGE_VALUES_MAX: Final = 10_000_000  # values that branches carry, over 
 COMPILE_SECONDS_MAX: Final = 120
 COMPILE_MEMORY_BYTES_MAX: Final = 4 << 30
 
+# Typed Python.
+PYTHON_EXPONENT_MAX: Final = 64  # of `**`, which is repeated multiplication
+PYTHON_INFERENCE_PASSES_MAX: Final = 64  # over one function
+PYTHON_FUNCTIONS_MAX: Final = 10_000  # of one program
+
 # WASI preview 1.
 WASI_DESCRIPTORS_MAX: Final = 1024
 WASI_IOVECS_MAX: Final = 1024

@@ -1,22 +1,25 @@
 """The order of the stages, and the only file that knows it.
 
-    bytes or text → bytecode.Module → ValidatedModule → LLVM IR → [compiler process] ObjectFile → link → CodeImage → core
+    bytes, text or typed Python → bytecode.Module → ValidatedModule → LLVM IR → [compiler process] ObjectFile → link → CodeImage → core
 
 Stages do not import each other; each takes the value of the one before.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interlock import bytecode, codegen, link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from interlock.artifacts import CodeImage
     from interlock.bytecode import ValidatedModule
     from interlock.target import Target
+    from interlock.typed_python import CheckedProgram, Definition, Lowered
+    from interlock.typed_python.scalars import Scalar
 
 
 def read_wasm(data: bytes, *, file: str = "") -> ValidatedModule:
@@ -27,6 +30,26 @@ def read_wasm(data: bytes, *, file: str = "") -> ValidatedModule:
 def read_wat(text: str, *, file: str = "") -> ValidatedModule:
     """Parse and validate a text module."""
     return bytecode.validate(bytecode.parse_wat(text, file=file))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonProgram:
+    """What the stages make of typed Python."""
+
+    checked: CheckedProgram
+    lowered: Lowered
+    module: ValidatedModule
+
+
+def read_python(
+    roots: Sequence[tuple[Definition, Sequence[Scalar | None]]],
+) -> PythonProgram:
+    """Check, lower and validate Python functions and what they call."""
+    from interlock import typed_python
+
+    checked = typed_python.check(roots)
+    lowered = typed_python.lower(checked.program)
+    return PythonProgram(checked=checked, lowered=lowered, module=bytecode.validate(lowered.module))
 
 
 def lower_function(

@@ -1,0 +1,380 @@
+"""Lower: a typed program as a bytecode module.
+
+Every function is exported under its name if the program says so, and each place that can raise has a number: code that
+fails stores it in a global, exported as `FAILURE_EXPORT`, and traps.  `Lowered.failures` says what each number means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from interlock.bytecode import (
+    Const,
+    Export,
+    ExternKind,
+    Function,
+    FuncType,
+    Global,
+    GlobalType,
+    Module,
+    ValType,
+)
+from interlock.errors import InternalError
+from interlock.typed_python import tree
+from interlock.typed_python.body_builder import FAILURE_GLOBAL, BodyBuilder
+from interlock.typed_python.lower_operations import OPERATIONS, Operands, compare, constant
+from interlock.typed_python.scalars import BOOL, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from interlock.typed_python.tree import Place
+
+FAILURE_EXPORT: Final = "interlock.failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A place that can raise, and what."""
+
+    exception: str  # a built-in exception's name
+    message: str
+    file: str
+    place: Place
+    function: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """A module and what its numbers of failures mean; number 0 is none."""
+
+    module: Module
+    failures: tuple[Failure, ...]  # number n at n - 1
+    exports: Mapping[tree.Signature, str]
+
+
+def lower(program: tree.Program) -> Lowered:
+    """Make a module; inlined functions are compiled into their callers, and by themselves only if exported."""
+    return _ModuleLowering(program).run()
+
+
+class _ModuleLowering:
+    """One module while it is made."""
+
+    def __init__(self, program: tree.Program) -> None:
+        self.program = program
+        self.bodies = {each.signature: each for each in program.functions}
+        kept = [
+            each.signature
+            for each in program.functions
+            if not each.signature.definition.is_inlined or each.signature in program.exported
+        ]
+        self.indices = {signature: index for index, signature in enumerate(kept)}
+        self.failures: dict[Failure, int] = {}
+
+    def run(self) -> Lowered:
+        types: dict[FuncType, int] = {}
+        functions = []
+        for signature in self.indices:
+            index = types.setdefault(func_type(signature), len(types))
+            functions.append(_FunctionLowering(self, self.bodies[signature]).run(index))
+        names = self._export_names()
+        exports = [
+            Export(name=name, kind=ExternKind.FUNC, index=self.indices[signature])
+            for signature, name in names.items()
+        ]
+        exports.append(Export(name=FAILURE_EXPORT, kind=ExternKind.GLOBAL, index=FAILURE_GLOBAL))
+        failure = Global(
+            type=GlobalType(value_type=ValType.I32, mutable=True),
+            init=Const(type=ValType.I32, bits=0),
+        )
+        module = Module(
+            types=tuple(types),
+            functions=tuple(functions),
+            globals=(failure,),
+            exports=tuple(exports),
+            function_names={index: signature.name for signature, index in self.indices.items()},
+        )
+        return Lowered(module=module, failures=tuple(self.failures), exports=names)
+
+    def _export_names(self) -> dict[tree.Signature, str]:
+        """The functions' own names; of several with one name, the later ones get their parameter types behind it."""
+        found: dict[tree.Signature, str] = {}
+        for signature in self.program.exported:
+            name = signature.name
+            if name in found.values():
+                name = f"{name}[{', '.join(map(str, signature.params))}]"
+            found[signature] = name
+        return found
+
+
+def func_type(signature: tree.Signature) -> FuncType:
+    """The byte-code's type of a function."""
+    result = () if signature.result is None else (signature.result.val_type,)
+    return FuncType(tuple(kind.val_type for kind in signature.params), result)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Frame:
+    """A function's body while it is written: its own, or one that is inlined."""
+
+    function: tree.Function
+    locals: dict[str, int]
+    exit: int  # the label behind the body, which takes the result; 0: the function's own
+    loops: list[tuple[int, int]]  # labels for break and continue
+
+
+class _FunctionLowering:
+    """One function, with what is inlined into it."""
+
+    def __init__(self, module: _ModuleLowering, function: tree.Function) -> None:
+        self.module = module
+        self.to = BodyBuilder(func_type(function.signature).params, self._failure)
+        self.frames = [self._frame(function, range(len(function.params)), 0)]
+
+    @staticmethod
+    def _frame(function: tree.Function, params: Sequence[int], exit_label: int) -> _Frame:
+        names = [each.name for each in function.params]
+        return _Frame(
+            function=function,
+            locals=dict(zip(names, params, strict=True)),
+            exit=exit_label,
+            loops=[],
+        )
+
+    def run(self, type_index: int) -> Function:
+        self._body(self.frames[0].function)
+        body, runs = self.to.finish()
+        return Function(type_index=type_index, local_runs=runs, body=body)
+
+    def _body(self, function: tree.Function) -> None:
+        self.block(function.body)
+        if function.signature.result is not None:
+            # The checker has seen that every way through returns.
+            self.to.emit("unreachable")
+
+    def _failure(self, exception: str, message: str, place: Place) -> int:
+        definition = self.frames[-1].function.signature.definition
+        failure = Failure(
+            exception=exception,
+            message=message,
+            file=definition.file,
+            place=place,
+            function=definition.name,
+        )
+        return self.module.failures.setdefault(failure, len(self.module.failures) + 1)
+
+    def local(self, variable: tree.Variable) -> int:
+        """The local of a variable."""
+        names = self.frames[-1].locals
+        if variable.name not in names:
+            names[variable.name] = self.to.new_local(variable.type.val_type)
+        return names[variable.name]
+
+    # -- expressions -----------------------------------------------------------------------------------------------------
+
+    def expression(self, node: tree.Expr) -> None:
+        """Push a value."""
+        to = self.to
+        match node:
+            case tree.Const():
+                constant(to, node.type, node.value)
+            case tree.Get():
+                to.emit("local.get", self.local(node.variable))
+            case tree.Tee():
+                self.expression(node.value)
+                to.emit("local.tee", self.local(node.variable))
+            case tree.Operation():
+                OPERATIONS[node.name](to, node, Operands(to, node.operands, self.expression))
+            case tree.Comparison():
+                self.expression(node.left)
+                self.expression(node.right)
+                assert node.left.type is not None  # noqa: S101  (the checker settles operands)
+                to.emit(compare(node.left.type, node.name))
+            case tree.Conditional():
+                self._conditional(node)
+            case tree.Call():
+                self._call(node)
+
+    def _conditional(self, node: tree.Conditional) -> None:
+        if node.type is BOOL and _is(node.then, 0) and _is(node.otherwise, 1):
+            self.expression(node.condition)
+            self.to.emit("i32.eqz")
+            return
+        self.expression(node.condition)
+        self.to.open("if", node.type.val_type)
+        self.expression(node.then)
+        self.to.emit("else")
+        self.expression(node.otherwise)
+        self.to.close()
+
+    def _call(self, node: tree.Call) -> None:
+        for argument in node.arguments:
+            self.expression(argument)
+        index = self.module.indices.get(node.callee)
+        if not node.callee.definition.is_inlined:
+            if index is None:
+                raise InternalError(
+                    stage="typed Python", detail=f"{node.callee.name} was not checked"
+                )
+            self.to.emit("call", index)
+            return
+        self._inline(self.module.bodies[node.callee])
+
+    def _inline(self, function: tree.Function) -> None:
+        """Write the callee's body in place of a call; its arguments are on the stack."""
+        to = self.to
+        params = [to.new_local(each.type.val_type) for each in function.params]
+        for local in reversed(params):
+            to.emit("local.set", local)
+        result = function.signature.result
+        exit_label = to.open("block", None if result is None else result.val_type)
+        self.frames.append(self._frame(function, params, exit_label))
+        self._body(function)
+        self.frames.pop()
+        to.close()
+
+    # -- statements ------------------------------------------------------------------------------------------------------
+
+    def block(self, nodes: Sequence[tree.Stmt]) -> None:
+        """Statements in order."""
+        for node in nodes:
+            self.statement(node)
+
+    def statement(self, node: tree.Stmt) -> None:
+        """One statement."""
+        to = self.to
+        match node:
+            case tree.Assign():
+                self.expression(node.value)
+                to.emit("local.set", self.local(node.variable))
+            case tree.Evaluate():
+                self.expression(node.value)
+                if node.value.type is not None:
+                    to.emit("drop")
+            case tree.If():
+                self._if(node)
+            case tree.While():
+                self._while(node)
+            case tree.ForRange():
+                self._for_range(node)
+            case tree.Return():
+                self._return(node)
+            case tree.Break():
+                to.branch(self.frames[-1].loops[-1][0])
+            case tree.Continue():
+                to.branch(self.frames[-1].loops[-1][1])
+            case tree.Raise():
+                to.fail(node.exception, node.message, node.place)
+
+    def _if(self, node: tree.If) -> None:
+        self.expression(node.condition)
+        self.to.open("if")
+        self.block(node.then)
+        if node.otherwise:
+            self.to.emit("else")
+            self.block(node.otherwise)
+        self.to.close()
+
+    def _return(self, node: tree.Return) -> None:
+        if node.value is not None:
+            self.expression(node.value)
+        exit_label = self.frames[-1].exit
+        if exit_label:
+            self.to.branch(exit_label)
+        else:
+            self.to.emit("return")
+
+    def _while(self, node: tree.While) -> None:
+        to = self.to
+        behind = to.open("block")
+        done = to.open("block")
+        again = to.open("loop")
+        if not _is(node.condition, 1):
+            self.expression(node.condition)
+            to.emit("i32.eqz")
+            to.branch(done, "br_if")
+        self._loop_body(node.body, behind, again)
+        to.branch(again)
+        to.close()
+        to.close()
+        self.block(node.otherwise)
+        to.close()
+
+    def _loop_body(self, body: Sequence[tree.Stmt], behind: int, again: int) -> None:
+        loops = self.frames[-1].loops
+        loops.append((behind, again))
+        self.block(body)
+        loops.pop()
+
+    def _for_range(self, node: tree.ForRange) -> None:
+        """Counted down in an unsigned local, so that nothing overflows: the variable has the values of the range only."""
+        to, kind = self.to, node.variable.type
+        w = kind.val_type
+        step = node.step.value if isinstance(node.step, tree.Const) else None
+        start, stop = to.take(w), to.take(w)
+        self.expression(node.start)
+        to.emit("local.set", start)
+        self.expression(node.stop)
+        to.emit("local.set", stop)
+        steps = to.take(w)
+        self.expression(node.step)
+        to.emit("local.set", steps)
+        if step is None:
+            to.write(f"local.get:{steps} {w}.eqz")
+            to.fail_if("ValueError", "range() arg 3 must not be zero", node.place)
+        remaining = to.take(w)
+        self._count(kind, step, (start, stop, steps, remaining))
+        behind = to.open("block")
+        done = to.open("block")
+        again = to.open("loop")
+        to.write(f"local.get:{remaining} {w}.eqz")
+        to.branch(done, "br_if")
+        to.write(f"local.get:{start} local.set:{self.local(node.variable)}")
+        to.write(f"local.get:{start} local.get:{steps} {w}.add local.set:{start}")
+        to.write(f"local.get:{remaining} {w}.const:1 {w}.sub local.set:{remaining}")
+        self._loop_body(node.body, behind, again)
+        to.branch(again)
+        to.close()
+        to.close()
+        self.block(node.otherwise)
+        to.close()
+        to.give(start, stop, steps, remaining)
+
+    def _count(self, kind: Scalar, step: float | None, locals_: tuple[int, int, int, int]) -> None:
+        """How many values the range has: (distance - 1) // |step| + 1, where there is a distance in its direction."""
+        to, w = self.to, kind.val_type
+        start, stop, steps, remaining = locals_
+        sign = "s" if kind.is_signed else "u"
+
+        def one_way(low: int, high: int, *, is_negative: bool) -> None:
+            to.write(f"local.get:{low} local.get:{high} {w}.lt_{sign}")
+            to.open("if", w)
+            to.write(f"local.get:{high} local.get:{low} {w}.sub")
+            if step not in {1, -1}:
+                to.write(f"{w}.const:1 {w}.sub")
+                to.write(
+                    f"{w}.const:0 local.get:{steps} {w}.sub"
+                    if is_negative
+                    else f"local.get:{steps}"
+                )
+                to.write(f"{w}.div_u {w}.const:1 {w}.add")
+            to.write(f"else {w}.const:0")
+            to.close()
+
+        if step is not None or not kind.is_signed:
+            is_negative = step is not None and step < 0
+            one_way(*((stop, start) if is_negative else (start, stop)), is_negative=is_negative)
+        else:
+            to.write(f"local.get:{steps} {w}.const:0 {w}.gt_s")
+            to.open("if", w)
+            one_way(start, stop, is_negative=False)
+            to.emit("else")
+            one_way(stop, start, is_negative=True)
+            to.close()
+        to.emit("local.set", remaining)
+
+
+def _is(node: tree.Expr, value: int) -> bool:
+    return isinstance(node, tree.Const) and node.type is BOOL and node.value == value

@@ -1,0 +1,236 @@
+"""The typed tree: what the checker makes of a function's source, and all that the lowering reads.
+
+Every operand has the type its operation wants: conversions are operations of their own.  Names are resolved, literals have
+types, chained comparisons and `match` are taken apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import ast
+
+    from interlock.typed_python.scalars import Scalar
+    from interlock.typed_python.source import Definition
+
+
+class Place(NamedTuple):
+    """Where an expression or statement stands, as Python's syntax trees say it: lines from 1, columns in bytes from 0."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+def place_of(node: ast.expr | ast.stmt) -> Place:
+    """The place of a node of Python's syntax tree."""
+    return Place(
+        node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A parameter, a local variable, or a temporary of the checker's (its name starts with `$`)."""
+
+    name: str
+    type: Scalar
+
+
+# -- expressions -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Const:
+    """A number of a type."""
+
+    type: Scalar
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Get:
+    """The value of a variable."""
+
+    variable: Variable
+
+    @property
+    def type(self) -> Scalar:
+        """The variable's."""
+        return self.variable.type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tee:
+    """Assigns to a variable, and has its value."""
+
+    variable: Variable
+    value: Expr
+
+    @property
+    def type(self) -> Scalar:
+        """The variable's."""
+        return self.variable.type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """An entry of `operations.REFERENCES`; `kind` is the type that it computes in, and `place` where it raises."""
+
+    name: str
+    kind: Scalar
+    type: Scalar
+    operands: tuple[Expr, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """`name` is eq, ne, lt, le, gt or ge; the operands have one type."""
+
+    name: str
+    left: Expr
+    right: Expr
+    type: Scalar  # bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditional:
+    """`then if condition else otherwise`; `and`, `or` and `not` are written so too."""
+
+    condition: Expr
+    then: Expr
+    otherwise: Expr
+    type: Scalar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call of another compiled function."""
+
+    callee: Signature
+    arguments: tuple[Expr, ...]
+    place: Place
+
+    @property
+    def type(self) -> Scalar | None:
+        """The callee's result; None: it returns nothing."""
+        return self.callee.result
+
+
+Expr: TypeAlias = Const | Get | Tee | Operation | Comparison | Conditional | Call
+
+
+# -- statements --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assign:
+    """Assigns to a variable."""
+
+    variable: Variable
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """An expression for its effect; its value is dropped."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class If:
+    """Two branches."""
+
+    condition: Expr
+    then: tuple[Stmt, ...]
+    otherwise: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class While:
+    """A loop; `otherwise` runs when the condition ends it."""
+
+    condition: Expr
+    body: tuple[Stmt, ...]
+    otherwise: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForRange:
+    """A loop over `range(start, stop, step)`, evaluated once; `otherwise` runs when it ends."""
+
+    variable: Variable
+    start: Expr
+    stop: Expr
+    step: Expr
+    body: tuple[Stmt, ...]
+    otherwise: tuple[Stmt, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """Leaves the function."""
+
+    value: Expr | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """Leaves the innermost loop, past its `otherwise`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continue:
+    """Goes on with the innermost loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raise:
+    """Raises a built-in exception with a constant message."""
+
+    exception: str
+    message: str
+    place: Place
+
+
+Stmt: TypeAlias = Assign | Evaluate | If | While | ForRange | Return | Break | Continue | Raise
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A function with the types of its parameters: the name under which a program compiles it once."""
+
+    definition: Definition
+    params: tuple[Scalar, ...]
+    result: Scalar | None = field(compare=False)
+
+    @property
+    def name(self) -> str:
+        """The function's own."""
+        return self.definition.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A checked function."""
+
+    signature: Signature
+    params: tuple[Variable, ...]
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Checked functions that call only each other; the `exported` ones can be called from outside, under their names."""
+
+    functions: tuple[Function, ...]
+    exported: tuple[Signature, ...]

@@ -1,0 +1,110 @@
+"""Compiled functions run in three ways: by Interlock, by CPython, and as a .wasm file under wasmtime."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import linecache
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+from interlock import bytecode, typed_python
+from interlock.typed_python.reference import argument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+Outcome = tuple[str, object]
+"""`("gives", value)`, or `("raises", the exception's name)`."""
+
+
+def load(path: Path) -> ModuleType:
+    """Import a file under a name of its own."""
+    name = f"typed_python_case_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def outcome(function: Callable[..., object], arguments: tuple[object, ...]) -> Outcome:
+    """What a call comes to; NaN equals itself, and the sign of zero counts."""
+    try:
+        value = function(*arguments)
+    except (ArithmeticError, AssertionError, RuntimeError, ValueError, LookupError) as error:
+        return "raises", type(error).__name__
+    return "gives", comparable(value)
+
+
+def comparable(value: object) -> object:
+    """A float by its bits, so that 0.0 and -0.0 differ, and all NaNs are one."""
+    if isinstance(value, float):
+        return "nan" if value != value else struct.pack("<d", value).hex()  # noqa: PLR0124
+    return type(value), value
+
+
+class Wasm:
+    """A compiled function's module under wasmtime."""
+
+    def __init__(self, function: Any) -> None:
+        import wasmtime
+
+        program = function._ready()._read
+        (self._signature,) = program.checked.program.exported
+        self._failures = program.lowered.failures
+        self._store = wasmtime.Store()
+        engine = self._store.engine
+        module = wasmtime.Module(engine, bytecode.encode(program.lowered.module))
+        exports = wasmtime.Instance(self._store, module, []).exports(self._store)
+        self._function: Any = exports[program.lowered.exports[self._signature]]
+        self._failure: Any = exports[typed_python.FAILURE_EXPORT]
+        self._trap = wasmtime.Trap
+
+    def __call__(self, *arguments: Any) -> object:
+        """Call it, with Python's numbers."""
+        given = [
+            signed(kind, value)
+            for kind, value in zip(self._signature.params, arguments, strict=True)
+        ]
+        self._failure.set_value(self._store, 0)
+        try:
+            result = self._function(self._store, *given)
+        except self._trap as trap:
+            number = self._failure.value(self._store)
+            if number == 0:
+                raise RecursionError(str(trap)) from None
+            failure = self._failures[number - 1]
+            raise getattr(__import__("builtins"), failure.exception)(failure.message) from None
+        kind = self._signature.result
+        if kind is None or kind.is_float:
+            return result
+        return bool(result) if kind.bits == 1 else kind.wrap(result)
+
+
+def signed(kind: Any, value: Any) -> Any:
+    """A parameter as wasmtime takes it: integers with a sign."""
+    checked = argument(kind, value)
+    if kind.is_float:
+        return checked
+    bits = max(kind.bits, 32)
+    return int(checked) - (1 << bits) if int(checked) >> (bits - 1) > 0 else int(checked)
+
+
+@contextlib.contextmanager
+def compiled(source: str) -> Iterator[Any]:
+    """The function `f` of a source, until the end of the block."""
+    file = "<generated>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    names: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), names)  # noqa: S102  (our own source)
+    function = names["f"]
+    try:
+        yield function
+    finally:
+        function._ready().module.close()

@@ -1,0 +1,31 @@
+"""Random programs: compiled and interpreted, they give the same results or raise the same exceptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+
+from tests.typed_python import programs
+from tests.typed_python.generator import programs as generated
+
+
+@given(generated())
+def test_compiled_equals_interpreted(program: tuple[str, list[tuple[Any, ...]]]) -> None:
+    source, calls = program
+    with programs.compiled(source) as function:
+        for arguments in calls:
+            found = programs.outcome(function, arguments)
+
+            assert found == programs.outcome(function.python, arguments), (arguments, source)
+
+
+@given(generated())
+def test_wasm_equals_interpreted(program: tuple[str, list[tuple[Any, ...]]]) -> None:
+    source, calls = program
+    with programs.compiled(source) as function:
+        wasm = programs.Wasm(function)
+        for arguments in calls:
+            found = programs.outcome(wasm, arguments)
+
+            assert found == programs.outcome(function.python, arguments), (arguments, source)

@@ -1,0 +1,64 @@
+"""Files of functions, and behind each what its calls come to: compiled, under CPython, and as WebAssembly under wasmtime.
+
+`# f(1, 2) == 3` is a call and its result, `# f(1, 0) raises ZeroDivisionError` one that raises.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.typed_python import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+_CASE = re.compile(r"^# (\w+)(\(.*?\)) (==|raises) (.+)$", re.MULTILINE)
+FILES = sorted((Path(__file__).parent / "run").glob("*.py"))
+CASES = [
+    pytest.param(path, *match.groups(), id=f"{path.stem}-{match[1]}{match[2]}")
+    for path in FILES
+    for match in _CASE.finditer(path.read_text("utf-8"))
+]
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[dict[object, Any]]:
+    """Modules and instances of wasmtime, each made once; wasmtime's must be gone before the interpreter ends."""
+    cache: dict[object, Any] = {}
+    yield cache
+    cache.clear()
+
+
+@pytest.mark.parametrize(("path", "name", "arguments", "how", "expected"), CASES)
+def test_case(
+    path: Path, name: str, arguments: str, how: str, expected: str, made: dict[object, Any]
+) -> None:
+    if path not in made:
+        made[path] = programs.load(path)
+    module: ModuleType = made[path]
+    function = getattr(module, name)
+    given = eval(f"({arguments[1:-1]},)", vars(module))  # noqa: S307  (our own file)
+    if how == "raises":
+        wanted = "raises", expected
+    else:
+        wanted = "gives", programs.comparable(eval(expected, vars(module)))  # noqa: S307  (likewise)
+
+    assert programs.outcome(function, given) == wanted
+    assert programs.outcome(function.python, given) == wanted
+    if (path, name) not in made:
+        made[path, name] = programs.Wasm(function)
+    assert programs.outcome(made[path, name], given) == wanted
+
+
+def test_every_function_has_a_case() -> None:
+    for path in FILES:
+        text = path.read_text("utf-8")
+        called = {match[1] for match in _CASE.finditer(text)}
+        called |= set(re.findall(r"\b(\w+)\(", re.sub(r"def \w+\(", "", text)))
+
+        assert set(re.findall(r"^def (\w+)\(", text, re.MULTILINE)) <= called
