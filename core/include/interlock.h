@@ -278,12 +278,8 @@ enum { IL_VMCTX_INTERRUPT = 16 }; /* offset in a vmctx of the 4 bytes that il_in
  * it returns into.  IL_SYSTEM: a thread blocks IL_TIMER_SIGNAL.  Waits for the threads; not for signal handlers. */
 IL_API il_status il_interrupt(void *const *contexts, uint32_t count);
 
-/* Addresses of the gates that lowered code may import, by name: "host_call" "compile" "memory_grow" "memory_fill" "memory_copy"
- * "memory_init" "data_drop" "table_init" "table_copy" "elem_drop" "table_fill" "table_grow" "stack_check".  0 when unknown.
- * The complete list is interlock/gates.def. */
-IL_API uint64_t il_gate_addr(const char *name);
-IL_API uint32_t il_gate_count(void);
-IL_API const char *il_gate_name(uint32_t index);
+/* The gates that lowered code may import, as interlock/gates.def lists them: name and address; NULL behind the last. */
+IL_API const char *il_gate(uint32_t index, uint64_t *address_out);
 
 /* ---- Linear memory and tables (runtime structs shared with lowered code; see docs/internals/abi.md) ------------------------ */
 typedef struct il_memory {

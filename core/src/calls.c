@@ -1,5 +1,5 @@
 /* calls.c - calling published code, and the gates through which it calls back. */
-#include "calls.h"
+#include "library.h"
 
 #include <stddef.h>
 

@@ -12,8 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "region.h"
-#include "threads.h"
+#include "library.h"
 #include "validate.h"
 
 enum { PROCESSES_MAX = 1000 };

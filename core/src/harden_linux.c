@@ -20,7 +20,7 @@
 
 #include "arch_abi.h"
 #include "linux_abi.h"
-#include "region.h"
+#include "library.h"
 
 enum { X32_BIT = 0x40000000, PASSES = 500, PAUSE_NANOSECONDS = 4000000 };
 enum { ROOTS_WAYS = 1 << CAP_SYS_PTRACE | 1 << CAP_SYS_MODULE | 1 << CAP_SYS_RAWIO }; /* to the writer's memory */

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-#include "calls.h"
+#include "library.h"
 
 enum { PAGE_BYTES = 65536, SYSTEM_PAGE_BYTES = 4096 };
 #define MEMORY_BYTES_MAX (UINT64_C(1) << 32)

@@ -1,15 +1,13 @@
 /* region.c - the application's side: one request at a time to the writer.  Holds no writable view and no allocator; what it
  * remembers is only for il_region_describe and for asking when the quarantine may be freed.
  */
-#include "region.h"
+#include "library.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "arch.h"
-#include "calls.h"
-#include "protocol.h"
 #include "validate.h"
 
 enum { PARTS_MAX = 7 };

@@ -21,9 +21,7 @@
 #include <unistd.h>
 
 #include "linux_abi.h"
-#include "protocol.h"
-#include "region.h"
-#include "threads.h"
+#include "library.h"
 
 enum { GUARD_BYTES = 1 << 16, VIEWS_BYTES = 2 * IL_CODE_VIEW_BYTES, DESCRIPTORS_MAX = 1 << 20, HELLO_SECONDS = 20 };
 _Static_assert(IL_RODATA_DELTA == IL_CODE_VIEW_BYTES, "the rodata view follows the code view");

@@ -5,7 +5,7 @@
  * writer decides with, and the constants, are ordinary memory, read-only except during a call (docs/decisions/0014).  The numbers
  * A1, C10 and the like are those of docs/explanation/macos.md.
  */
-#include "region.h"
+#include "library.h"
 
 #include <errno.h>
 #include <libkern/OSCacheControl.h>

@@ -1,5 +1,4 @@
 /* signals_linux.c - signals, timers and stacks of threads on Linux. */
-#include "signals.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,8 +9,7 @@
 #include <unistd.h>
 
 #include "arch_abi.h"
-#include "region.h"
-#include "threads.h"
+#include "library.h"
 
 static _Thread_local bool has_timer __attribute__((tls_model("initial-exec")));
 static _Thread_local int timer_id __attribute__((tls_model("initial-exec")));

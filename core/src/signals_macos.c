@@ -4,7 +4,6 @@
  * each on with pthread_kill.  A timer fires once; its own thread's handler asks for the next, so that nothing is left of a timer
  * that was stopped, or of a thread that has ended.
  */
-#include "signals.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,8 +13,7 @@
 #include <unistd.h>
 
 #include "arch_abi.h"
-#include "region.h"
-#include "threads.h"
+#include "library.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int queue;         /* valid in the process queue_owner: a fork inherits neither the queue nor the thread */

@@ -1,5 +1,5 @@
 /* status.c - texts of statuses, traps and rules; the detail of a thread's last failure. */
-#include "region.h"
+#include "library.h"
 
 #define IL_STATUS(name, number, text) case IL_##name: return text;
 #define IL_TRAP(name, number, text) case IL_TRAP_##name: return text;

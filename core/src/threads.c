@@ -4,13 +4,11 @@
  * 2 makes all threads execute a full barrier, 3 reads every record.  That barrier comes after the other's store, which is then
  * seen, or before it and so before its load, which then finds nothing to enter (docs/decisions/0009).
  */
-#include "threads.h"
 
 #include <stddef.h>
 #include <time.h>
 
-#include "calls.h"
-#include "signals.h"
+#include "library.h"
 
 _Thread_local il_thread *il_self __attribute__((tls_model("initial-exec")));
 bool il_has_barrier;

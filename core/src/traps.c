@@ -10,8 +10,7 @@
 #include <time.h>
 
 #include "arch.h"
-#include "calls.h"
-#include "signals.h"
+#include "library.h"
 
 enum { FAULTS = 5, SIGNALS = FAULTS + 2, USER_SIGNAL = SIGINT };
 static const int numbers[SIGNALS] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, IL_TIMER_SIGNAL, USER_SIGNAL};

@@ -47,14 +47,16 @@ class ExecContext:
 
 def gate_names() -> tuple[str, ...]:
     """The functions of the core which lowered code may call, in import-table order."""
-    return tuple(
-        CORE_HELD.il_gate_name(index).decode() for index in range(CORE_HELD.il_gate_count())
-    )
+    return tuple(gate_addresses())
 
 
 def gate_addresses() -> dict[str, int]:
-    """Their addresses."""
-    return {name: CORE_HELD.il_gate_addr(name.encode()) for name in gate_names()}
+    """The same, with their addresses."""
+    address = ctypes.c_uint64()
+    found: dict[str, int] = {}
+    while name := CORE_HELD.il_gate(len(found), ctypes.byref(address)):
+        found[name.decode()] = address.value
+    return found
 
 
 def install_traps() -> None:
