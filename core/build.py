@@ -62,7 +62,7 @@ _SHARED: Final = ("-shared", "-fPIC", "-fvisibility=hidden")
 
 # ---- Linux: the writer is a program; everything else below core/src runs in the application ----------------------------------
 
-_WRITER_ONLY: Final = ("writer_main.c", "writer.c", "arenas.c", "slots.c")
+_WRITER_ONLY: Final = ("writer_main.c", "writer.c", "arenas.c")
 _VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
 _MACHINE: Final = ("src/cache_linux.c", "src/{arch}/*.c")
 

@@ -24,7 +24,7 @@ CORPUS: Final = CORE / "fuzz/corpus"
 INPUT_BYTES_MAX: Final = 4096
 KEPT_BYTES_MAX: Final = 512
 _VALIDATOR: Final = ("src/validate.c", "src/validate_x86_64.c", "src/validate_aarch64.c")
-_WRITER: Final = ("src/writer.c", "src/arenas.c", "src/slots.c")
+_WRITER: Final = ("src/writer.c", "src/arenas.c")
 _HOST: Final = ("src/x86_64/arch.c", "src/cache_linux.c")
 # Sources and definitions of each target.
 TARGETS: Final[dict[str, tuple[str, ...]]] = {

@@ -268,7 +268,7 @@ static void check_ledger(void) {
         const uint64_t start = grain * IL_SLOT_GRAIN_BYTES, count = slot->state == IL_SLOT_FREE ? 1 : slot->grains;
         require(count > 0 && grain + count <= IL_GRAINS, "a slot outside the view");
         for (uint64_t each = grain; each < grain + count; each++)
-            require((writer->ledger.slots.taken[each / 64] >> each % 64 & 1) == (slot->state != IL_SLOT_FREE), "bits and slots differ");
+            require(writer->ledger.slots.taken[each] == (slot->state != IL_SLOT_FREE), "bits and slots differ");
         if (slot->state != IL_SLOT_FREE) taken += count;
         if (slot->state == IL_SLOT_QUARANTINED) quarantined += count;
         if (slot->state != IL_SLOT_LIVE) require(is_poison(start, start + count * IL_SLOT_GRAIN_BYTES), "free code is no poison");

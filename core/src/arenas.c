@@ -1,6 +1,35 @@
 /* arenas.c - the ledger of arenas and slots. */
 #include "arenas.h"
 
+#include <string.h>
+
+/* The first grain at or after `at` (below `end`) that is taken (or free), else `end`. */
+static uint32_t next_grain(const il_slots *slots, uint32_t at, uint32_t end, bool is_taken) {
+    while (at < end && slots->taken[at] != is_taken) at++;
+    return at;
+}
+
+bool il_slots_take(il_slots *slots, uint32_t grains, uint32_t *first_out) {
+    if (grains == 0 || grains > IL_GRAINS - slots->taken_grains) return false;
+    uint32_t first = next_grain(slots, slots->lowest_free, IL_GRAINS, false);
+    slots->lowest_free = first;
+    for (uint32_t end; IL_GRAINS - first >= grains; first = next_grain(slots, end, IL_GRAINS, false)) {
+        end = next_grain(slots, first, first + grains, true);
+        if (end != first + grains) continue;
+        memset(slots->taken + first, true, grains);
+        slots->taken_grains += grains;
+        *first_out = first;
+        return true;
+    }
+    return false;
+}
+
+void il_slots_give(il_slots *slots, uint32_t first, uint32_t grains) {
+    memset(slots->taken + first, false, grains);
+    slots->taken_grains -= grains;
+    if (first < slots->lowest_free) slots->lowest_free = first;
+}
+
 static uint64_t handle_of(uint32_t index, uint32_t generation) { return (uint64_t)generation << 32 | index; }
 
 static uint32_t next_generation(uint32_t generation) { return generation == UINT32_MAX ? 1 : generation + 1; }
@@ -35,11 +64,6 @@ il_status il_ledger_open_arena(il_ledger *ledger, const il_policy *policy, uint6
         return IL_OK;
     }
     return IL_NO_MEMORY;
-}
-
-void il_ledger_close_arena(il_ledger *ledger, il_arena arena) {
-    il_arena_record *record = il_ledger_arena(ledger, arena);
-    if (record != NULL) record->is_open = false;
 }
 
 il_status il_ledger_take(il_ledger *ledger, il_arena arena, uint32_t bytes, bool is_charged, uint32_t *slot_out) {

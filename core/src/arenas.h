@@ -1,5 +1,5 @@
 /* arenas.h - who owns which slot: arenas with quota and generation, slots with generation and quarantine.  Pure book-keeping:
- * no byte of code memory is touched here.
+ * no byte of code memory is touched here.  One slot serves both views: code and rodata of an image lie at the same offset of them.
  *
  * A handle is index + (generation << 32); generations start at 1 and a number is not handed out twice until 2^32 are spent, so
  * a stale handle is noticed.  A code handle's index is the first grain of its slot.
@@ -7,11 +7,18 @@
 #ifndef IL_ARENAS_H
 #define IL_ARENAS_H
 
-#include "slots.h"
+#include "interlock.h"
 
 #pragma GCC visibility push(hidden) /* called directly */
 
-enum { IL_NO_SLOT = 0x7fffffff };
+enum { IL_GRAINS = IL_CODE_VIEW_BYTES / IL_SLOT_GRAIN_BYTES, IL_NO_SLOT = 0x7fffffff };
+
+/* Which grains of the views are taken, kept outside code memory.  All zero is the empty state. */
+typedef struct il_slots {
+    bool taken[IL_GRAINS];
+    uint32_t lowest_free;  /* every grain below is taken */
+    uint32_t taken_grains;
+} il_slots;
 
 typedef enum il_slot_state { IL_SLOT_FREE = 0, IL_SLOT_LIVE = 1, IL_SLOT_QUARANTINED = 2 } il_slot_state;
 
@@ -42,6 +49,11 @@ typedef struct il_ledger {
     uint64_t quarantined_grains;
 } il_ledger;
 
+/* Takes the lowest run of free grains that is long enough; false when there is none. */
+bool il_slots_take(il_slots *slots, uint32_t grains, uint32_t *first_out);
+/* Frees what il_slots_take took. */
+void il_slots_give(il_slots *slots, uint32_t first, uint32_t grains);
+
 void il_ledger_open(il_ledger *ledger);
 
 /* NULL for a handle that names no open arena. */
@@ -52,7 +64,6 @@ il_code il_ledger_handle(const il_ledger *ledger, uint32_t slot);
 
 /* IL_OK, or IL_NO_MEMORY when all arenas are open. */
 il_status il_ledger_open_arena(il_ledger *ledger, const il_policy *policy, uint64_t bytes_max, il_arena *arena_out);
-void il_ledger_close_arena(il_ledger *ledger, il_arena arena); /* its slots were retired before */
 
 /* IL_OK, or IL_NO_MEMORY: over the quota (unless the slot is not charged), or no room. */
 il_status il_ledger_take(il_ledger *ledger, il_arena arena, uint32_t bytes, bool is_charged, uint32_t *slot_out);

@@ -39,6 +39,9 @@ OURS size_t strlen(const char *text) {
     return length;
 }
 
+/* One on AArch64, the other on x86-64. */
+OURS void bzero(void *to, size_t bytes) { (void)memset(to, 0, bytes); }
+
 OURS void __bzero(void *to, size_t bytes) { (void)memset(to, 0, bytes); }
 
 OURS void __stack_chk_fail(void) { __builtin_trap(); }

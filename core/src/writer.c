@@ -10,54 +10,54 @@ static void poison(uint8_t *at, uint64_t bytes) {
     il_cache_clean(at, bytes);
 }
 
-/* Fills pages touched for the first time, so that nothing but traps surrounds code.  True when the slot held code before. */
-static bool poison_fresh(il_writer_state *state, uint64_t start, uint64_t end) {
-    bool is_recycled = start < state->used_bytes;
-    if (end > state->used_bytes) state->used_bytes = end;
-    if (end > state->poisoned_bytes) {
-        uint64_t mark = (end + 4095) & ~UINT64_C(4095);
-        poison(state->code + state->poisoned_bytes, mark - state->poisoned_bytes);
-        state->poisoned_bytes = mark;
-    }
-    return is_recycled;
-}
-
 void il_writer_open(il_writer_state *state, uint8_t *code, uint8_t *rodata) {
     state->code = code;
     state->rodata = rodata;
     il_ledger_open(&state->ledger);
 }
 
-static uint64_t rodata_padded(const il_request *request) { return ((uint64_t)request->rodata_bytes + 3) & ~UINT64_C(3); }
-
 uint64_t il_request_bytes(const il_request *request) {
+    static const uint64_t unit_bytes[IL_SIZES] = {1, 1, sizeof(uint32_t), sizeof(il_relocation), sizeof(il_jump_table)};
+    uint64_t bytes = sizeof *request;
     if (request->operation == IL_OP_ARENA_OPEN) {
         if (request->import_count > IL_ARENA_IMPORTS_MAX) return 0;
-        return sizeof *request + sizeof(il_policy) + (uint64_t)request->import_count * 8;
+        return bytes + sizeof(il_policy) + (uint64_t)request->import_count * 8;
     }
-    if (request->operation != IL_OP_PUBLISH) return sizeof *request;
+    if (request->operation != IL_OP_PUBLISH) return bytes;
     if (!il_is_within(request->sizes, il_sizes_max)) return 0;
-    return sizeof *request + (uint64_t)request->entry_count * 4 + (uint64_t)request->relocation_count * sizeof(il_relocation) +
-           (uint64_t)request->jump_table_count * sizeof(il_jump_table) + rodata_padded(request) + request->code_bytes;
+    for (int i = 0; i < IL_SIZES; i++) bytes += request->sizes[i] * unit_bytes[i];
+    return bytes + (-request->rodata_bytes & 3);
 }
 
-static void image_of(const il_request *request, uint8_t *payload, il_image *image_out) {
-    uint8_t *relocations = payload + (uint64_t)request->entry_count * 4;
-    uint8_t *tables = relocations + (uint64_t)request->relocation_count * sizeof(il_relocation);
-    uint8_t *rodata = tables + (uint64_t)request->jump_table_count * sizeof(il_jump_table);
-    *image_out = (il_image){
-        .arch = request->arch,
-        .code_bytes = request->code_bytes,
-        .rodata_bytes = request->rodata_bytes,
-        .entry_count = request->entry_count,
-        .relocation_count = request->relocation_count,
-        .jump_table_count = request->jump_table_count,
-        .code = rodata + rodata_padded(request),
-        .rodata = rodata,
-        .entries = (const uint32_t *)(void *)payload,
-        .relocations = (const il_relocation *)(void *)relocations,
-        .jump_tables = (const il_jump_table *)(void *)tables,
-    };
+static void image_of(const il_request *request, const uint8_t *payload, il_image *image_out) {
+    *image_out = (il_image){.arch = request->arch};
+    memcpy(image_out->sizes, request->sizes, sizeof request->sizes);
+    image_out->entries = (const void *)payload;
+    image_out->relocations = (const void *)(image_out->entries + request->entry_count);
+    image_out->jump_tables = (const void *)(image_out->relocations + request->relocation_count);
+    image_out->rodata = (const void *)(image_out->jump_tables + request->jump_table_count);
+    image_out->code = image_out->rodata + request->rodata_bytes + (-request->rodata_bytes & 3);
+}
+
+/* Where a slot lies is what the application has to know of it. */
+static void name_slot(const il_writer_state *state, uint32_t slot, il_reply *reply) {
+    reply->slot_offset = (uint64_t)slot * IL_SLOT_GRAIN_BYTES;
+    reply->changed_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
+}
+
+/* Fills pages touched for the first time with traps, so that nothing else surrounds code.  What is free is poison already: only what
+ * goes into the slot is written after this. */
+static il_status take_slot(il_writer_state *state, il_arena arena, uint32_t bytes, bool is_charged, il_reply *reply, uint32_t *slot_out) {
+    const il_status status = il_ledger_take(&state->ledger, arena, bytes, is_charged, slot_out);
+    if (status != IL_OK) return status;
+    name_slot(state, *slot_out, reply);
+    const uint64_t end = reply->slot_offset + reply->changed_bytes, mark = (end + 4095) & ~UINT64_C(4095);
+    reply->is_recycled = reply->slot_offset < state->used_bytes;
+    if (end > state->used_bytes) state->used_bytes = end;
+    if (end <= state->poisoned_bytes) return IL_OK;
+    poison(state->code + state->poisoned_bytes, mark - state->poisoned_bytes);
+    state->poisoned_bytes = mark;
+    return IL_OK;
 }
 
 /* Rodata, then code with a trap in place of every entry's first unit, then these units. */
@@ -96,25 +96,19 @@ static il_status publish(il_writer_state *state, const il_request *request, uint
     if (!il_validate_image(&image, &arena->policy, arena->import_count, &state->scratch, NULL, NULL, &reply->verdict))
         return IL_REJECTED;
 
-    uint32_t bytes = image.code_bytes > image.rodata_bytes ? image.code_bytes : image.rodata_bytes;
-    il_status status = il_ledger_take(&state->ledger, request->handle, bytes, true, &slot);
+    const uint32_t bytes = image.code_bytes > image.rodata_bytes ? image.code_bytes : image.rodata_bytes;
+    const il_status status = take_slot(state, request->handle, bytes, true, reply, &slot);
     if (status != IL_OK) return status;
-    uint32_t slot_offset = slot * IL_SLOT_GRAIN_BYTES;
-    uint64_t slot_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
-    /* What is free is poison already: only the image's own bytes are written below. */
-    reply->is_recycled = poison_fresh(state, slot_offset, slot_offset + slot_bytes);
+    const uint32_t slot_offset = slot * IL_SLOT_GRAIN_BYTES;
     for (uint32_t i = 0; i < image.relocation_count; i++)
         il_relocate(payload + (image.code - payload), &image.relocations[i], slot_offset, arena->stubs * IL_SLOT_GRAIN_BYTES);
     write_image(state, &image, slot_offset);
     reply->handle = il_ledger_handle(&state->ledger, slot);
-    reply->slot_offset = slot_offset;
-    reply->changed_bytes = slot_bytes;
     return IL_OK;
 }
 
 static void retire_slot(il_writer_state *state, uint32_t slot, il_reply *reply) {
-    reply->slot_offset = (uint64_t)slot * IL_SLOT_GRAIN_BYTES;
-    reply->changed_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
+    name_slot(state, slot, reply);
     /* Only code is poisoned: a thread may be between the fetch of an instruction and its load from rodata. */
     poison(state->code + reply->slot_offset, reply->changed_bytes);
     il_ledger_quarantine(&state->ledger, slot);
@@ -135,23 +129,18 @@ static il_status open_arena(il_writer_state *state, const il_request *request, c
     if (!il_policy_is_narrower(&policy, request->import_count)) return IL_INVALID_ARGUMENT;
     il_status status = il_ledger_open_arena(&state->ledger, &policy, request->arena_bytes_max, &reply->handle);
     if (status != IL_OK || request->import_count == 0) return status;
-    status = il_ledger_take(&state->ledger, reply->handle, request->import_count * IL_STUB_BYTES, false, &slot);
+    il_arena_record *arena = il_ledger_arena(&state->ledger, reply->handle);
+    status = take_slot(state, reply->handle, request->import_count * IL_STUB_BYTES, false, reply, &slot);
     if (status != IL_OK) {
-        il_ledger_close_arena(&state->ledger, reply->handle);
+        arena->is_open = false;
         return status;
     }
-    uint64_t slot_offset = (uint64_t)slot * IL_SLOT_GRAIN_BYTES;
-    uint64_t slot_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
-    reply->is_recycled = poison_fresh(state, slot_offset, slot_offset + slot_bytes);
     for (uint64_t i = 0; i < request->import_count; i++) {
-        uint64_t at = slot_offset + i * IL_STUB_BYTES;
+        const uint64_t at = reply->slot_offset + i * IL_STUB_BYTES;
         memcpy(state->rodata + at, payload + i * 8, 8);
         il_stub_write(state->code + at, (uint32_t)at);
     }
-    il_cache_clean(state->code + slot_offset, request->import_count * IL_STUB_BYTES);
-    reply->slot_offset = slot_offset;
-    reply->changed_bytes = slot_bytes;
-    il_arena_record *arena = il_ledger_arena(&state->ledger, reply->handle);
+    il_cache_clean(state->code + reply->slot_offset, request->import_count * IL_STUB_BYTES);
     arena->import_count = request->import_count;
     arena->stubs = slot;
     return IL_OK;
@@ -161,7 +150,7 @@ static il_status close_arena(il_writer_state *state, il_arena handle, il_reply *
     il_arena_record *arena = il_ledger_arena(&state->ledger, handle);
     if (arena == NULL) return IL_STALE;
     while (arena->first != IL_NO_SLOT) retire_slot(state, arena->first, reply);
-    il_ledger_close_arena(&state->ledger, handle);
+    arena->is_open = false;
     reply->slot_offset = 0; /* more than one slot: all that was ever used */
     reply->changed_bytes = state->used_bytes;
     return IL_OK;

@@ -12,8 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "region.h"
-#include "threads.h"
+#include "library.h"
 
 #define CHECK(claim)                                                          \
     do {                                                                      \

@@ -276,6 +276,11 @@ class _Code:
         }
         self.disassembler = capstone.Cs(*modes[arch])
         self.disassembler.detail = True
+        tables = macho.data_in_code.entries if macho.has_data_in_code else []
+        # Where a switch's targets lie between functions: no instructions.
+        self.tables = sorted(
+            (self.start + each.offset - text.offset, each.length) for each in tables
+        )
         got = macho.get_section("__got")
         words = struct.unpack(f"<{got.size // 8}Q", bytes(got.content))
         # What the loader binds is no function of this file, and 0 here.
@@ -287,8 +292,13 @@ class _Code:
 
     def instructions(self, function: int) -> Iterator[capstone.CsInsn]:
         end = min((start for start in self.names if start > function), default=self.end)
-        code = self.bytes[function - self.start : end - self.start]
-        return self.disassembler.disasm(code, function)
+        for table, length in [each for each in self.tables if function < each[0] < end]:
+            yield from self._disassembled(function, table)
+            function = table + length
+        yield from self._disassembled(function, end)
+
+    def _disassembled(self, start: int, end: int) -> Iterator[capstone.CsInsn]:
+        return self.disassembler.disasm(self.bytes[start - self.start : end - self.start], start)
 
     def transfers(self, function: int) -> Iterator[tuple[capstone.CsInsn, list[int]]]:
         """The calls and jumps of a function, and where to; nothing where a register or memory says it.

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 SYSCALL = lib.NOP + lib.SYSTEM_CALL + lib.RETURN
 RULE_SYSTEM_CALL = 12
 RULE_IMAGE_SIZE = 1
-_WRITER_LOGIC = ("writer", "arenas", "slots", "validate", "validate_x86_64", "validate_aarch64")
+_WRITER_LOGIC = ("writer", "arenas", "validate", "validate_x86_64", "validate_aarch64")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "validate.h"
+
 enum { PAGE_SHIFT = 12 }; /* adrp's pages */
 
 _Static_assert((int)IL_ARCH_NATIVE == (int)IL_ARCH_AARCH64, "arch_abi.h");
@@ -18,17 +20,6 @@ void il_stub_write(uint8_t *stub, uint32_t slot_offset) {
         0xd61f0220,                  /* br x17: allowed to land on bti c */
     };
     memcpy(stub, code, sizeof code);
-}
-
-/* log2 of what the offset of a load or store counts in; 0 for add. */
-static uint32_t scale_of(uint32_t kind) {
-    switch (kind) {
-    case IL_R_AARCH64_LDST16_ABS_LO12_NC: return 1;
-    case IL_R_AARCH64_LDST32_ABS_LO12_NC: return 2;
-    case IL_R_AARCH64_LDST64_ABS_LO12_NC: return 3;
-    case IL_R_AARCH64_LDST128_ABS_LO12_NC: return 4;
-    default: return 0;
-    }
 }
 
 void il_relocate(uint8_t *code, const il_relocation *relocation, uint32_t slot_offset, uint32_t stubs_offset) {
@@ -47,7 +38,7 @@ void il_relocate(uint8_t *code, const il_relocation *relocation, uint32_t slot_o
         instruction = (instruction & 0x9f00001f) | (pages & 3) << 29 | (pages >> 2 & 0x7ffff) << 5;
         break;
     }
-    default: instruction = (instruction & 0xffc003ff) | (constant & 0xfff) >> scale_of(relocation->kind) << 10;
+    default: instruction = (instruction & 0xffc003ff) | (constant & 0xfff) >> il_lo12_log2(relocation->kind) << 10;
     }
     memcpy(code + relocation->offset, &instruction, sizeof instruction);
 }
