@@ -52,7 +52,7 @@ ATTRIBUTES = (
     "REG_WRITE",
     "VVVV_WRITE",
     "OPCODE_WRITE",
-    "RM_GENERAL",
+    "MEMORY_WRITE",
     "RM_BYTE",
     "REG_BYTE",
     "VVVV",
@@ -197,10 +197,11 @@ def _row(instr: Instr, *, is_16: bool) -> Row:
         names.add("MODRM")
     if is_16:
         names.add("OPERAND_16")
+    form = instr.modrm.partition(":")[2]
     for place, access, kind in instr.operands:
         general = kind in "gb"
-        if place == "rm" and general:
-            names.add("RM_GENERAL")
+        if place == "rm" and "w" in access and form != "r":
+            names.add("MEMORY_WRITE")
         if place == "rm" and access == "a":
             names.add("ADDRESS_ONLY")
         if kind == "b":
@@ -209,7 +210,7 @@ def _row(instr: Instr, *, is_16: bool) -> Row:
             names.add("VVVV")
         if place == "op":
             names.add("OPCODE_REG")
-        if "w" in access and (general or place == "rm"):
+        if "w" in access and general and not (place == "rm" and form == "m"):
             names.add({"rm": "RM", "reg": "REG", "vvvv": "VVVV", "op": "OPCODE"}[place] + "_WRITE")
     names |= {f"W{b}" for b in "01" if instr.w in (b, "*")} - ({"W1"} if is_16 else set())
     names |= {f"L{b}" for b in "01" if instr.l in (b, "*")}

@@ -262,8 +262,7 @@ static uint32_t explicit_writes(const insn *in) {
     const uint32_t has = in->row->attributes, low = (in->opcode & 7u) | (in->rex & REX_B) << 3;
     uint32_t writes = 0;
     if (!(has & (IL_X86_RM_WRITE | IL_X86_REG_WRITE | IL_X86_VVVV_WRITE | IL_X86_OPCODE_WRITE))) return 0;
-    if ((has & IL_X86_RM_WRITE) && (has & IL_X86_RM_GENERAL) && !in->is_memory)
-        writes |= register_bit(in, in->rm, has & IL_X86_RM_BYTE);
+    if ((has & IL_X86_RM_WRITE) && !in->is_memory) writes |= register_bit(in, in->rm, has & IL_X86_RM_BYTE);
     if (has & IL_X86_REG_WRITE) writes |= register_bit(in, in->reg, has & IL_X86_REG_BYTE);
     if (has & IL_X86_VVVV_WRITE) writes |= 1u << in->vvvv;
     if (has & IL_X86_OPCODE_WRITE) writes |= register_bit(in, low, has & IL_X86_REG_BYTE);
@@ -311,7 +310,7 @@ static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t en
                           (in->vector_256 && (has & IL_X86_MEMORY_L) ? 1u : 0u) +
                           (in->vector_256 && (has & IL_X86_MEMORY_L4) ? 2u : 0u);
     const int64_t at = (int64_t)end + in->disp - IL_RODATA_DELTA;
-    const bool is_read = !(has & IL_X86_RM_WRITE);
+    const bool is_read = !(has & IL_X86_MEMORY_WRITE);
     return is_read && at >= 0 && at + (INT64_C(1) << log2) <= (int64_t)run->image->rodata_bytes;
 }
 
