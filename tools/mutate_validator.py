@@ -1,21 +1,23 @@
 """Weakens the code validators by one step at a time and demands that a test fails each time.
 
-python tools/mutate_validator.py [--sample N] [--only TEXT]
+python tools/mutate_validator.py [--sample N] [--only TEXT] [--resume FILE]
 
 Mutants (tools/validator_mutants.py): every check in core/src/validate*.c left out, every bound off by one, every part of a
 condition dropped; every line of core/tables/*.instrs weakened in each column.  For each, a copy of core/ is built by gcc -O0
 in a process forked from one pytest session, which has collected the tests and run them once, and the tests run there until
 one fails.  Survivors are printed; the exit status is then 1.  tools/validator_equivalents.txt lists mutants that change
-nothing, each with its reason.
+nothing, each with its reason.  FILE remembers the mutants that need not be tried again, when a run is stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import itertools
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -23,7 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
@@ -45,7 +47,7 @@ TESTS = ["tests/core/validator"]
 TESTS += ["--ignore=tests/core/validator/test_mutation.py"]
 OPTIONS = ["-q", "-s", "--assert=plain", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
 OPTIONS += ["-p", "no:xdist", "-p", "no:faulthandler", "--core-cc=gcc -O0 -w"]
-LIBRARIES = {"validator", "decoders"}  # fixtures that compile
+LIBRARIES = ["validator", "decoders", "comparison"]  # fixtures that compile, the quick ones first
 TEST_SECONDS_MAX = 60
 KILLED, SURVIVED, SAME = (
     0,
@@ -85,18 +87,15 @@ def header_of(table: str, text: str) -> str:
 class MutationRun:
     """A pytest plugin: the session's loop runs all tests once, then some of them for each mutant."""
 
-    def __init__(self, mutants: list[Mutant], jobs: int, work: Path) -> None:
-        self.mutants, self.jobs, self.work = mutants, jobs, work
+    def __init__(self, mutants: list[Mutant], jobs: int, work: Path, done: TextIO) -> None:
+        self.mutants, self.jobs, self.work, self.done = mutants, jobs, work, done
         self.survivors: list[Mutant] = []
         self.same = self.endless = 0
         self.baseline_failed = False
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Those first that need no compiler, then the short ones."""
-        names = ["validator", "decoders"]
-        items.sort(
-            key=lambda item: sum((names.index(n) + 1) * (n in item.fixturenames) for n in names)
-        )
+        items.sort(key=lambda item: [name in item.fixturenames for name in reversed(LIBRARIES)])
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Baseline, then the mutants in forked processes."""
@@ -104,6 +103,7 @@ class MutationRun:
         self.baseline_failed = session.testsfailed > 0
         if self.baseline_failed:
             return True
+        gc.freeze()  # else the first collection of a child copies all of the session's memory
         running: dict[int, Mutant] = {}
         for mutant in self.mutants:
             while len(running) >= self.jobs:
@@ -122,16 +122,19 @@ class MutationRun:
         shutil.rmtree(self.work / str(pid), ignore_errors=True)
         code = os.waitstatus_to_exitcode(status)
         self.same += code == SAME
-        self.endless += code == -signal.SIGALRM
+        self.endless += code == -signal.SIGXCPU
         if code == SURVIVED:
             self.survivors.append(mutant)
-            print(f"survived: core/{mutant.path}:{mutant.line}: {mutant.key}", flush=True)
+            print(f"survived: core/{mutant.place}", flush=True)
+        else:
+            print(mutant.place, file=self.done, flush=True)
 
     def _try(self, session: pytest.Session, mutant: Mutant) -> None:
         """In the child: never returns."""
         code = KILLED
         try:
-            signal.alarm(TEST_SECONDS_MAX)  # a mutant that does not end is killed, in both senses
+            # A mutant that does not end is killed, in both senses: by its own time, for the machine may be busy.
+            resource.setrlimit(resource.RLIMIT_CPU, (TEST_SECONDS_MAX, TEST_SECONDS_MAX + 1))
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1)
             os.dup2(null, 2)
@@ -181,12 +184,15 @@ class MutationRun:
 
 
 def _may_notice(item: Any, mutant: Mutant) -> bool:
-    """Not those that load no validator when C changed, nor those of the other architecture."""
+    """Only those that read core/, more than the header made for them; those that load a validator when C changed; one architecture's."""
     is_aarch64 = "aarch64" in item.nodeid
     is_of_one = "aarch64" in mutant.path or "x86_64" in mutant.path
     if is_of_one and is_aarch64 != ("aarch64" in mutant.path):
         return False
-    return not mutant.path.startswith("src/") or bool(LIBRARIES & set(item.fixturenames))
+    if item.name == "test_committed_header_is_what_the_generator_makes":
+        return False
+    needed = LIBRARIES if mutant.path.startswith("src/") else ["core"]
+    return not set(needed).isdisjoint(item.fixturenames)
 
 
 def main() -> int:
@@ -195,6 +201,9 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="so many, chosen at random")
     parser.add_argument("--seed", type=int, default=0, help="of the choice")
     parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name contains it")
+    parser.add_argument(
+        "--resume", type=Path, default=os.devnull, metavar="FILE", help="made if need be"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--list", action="store_true", help="print the mutants and end")
     args = parser.parse_args()
@@ -206,14 +215,18 @@ def main() -> int:
         print("listed as equivalent, but no mutant:", *sorted(stale), sep="\n  ")
         return 1
     mutants = [each for each in found if each.key not in listed and args.only in each.key]
+    args.resume = args.resume.resolve()
+    args.resume.touch()
+    done = set(args.resume.read_text("ascii").splitlines())
+    mutants = [each for each in mutants if each.place not in done]
     if args.sample is not None:
         mutants = random.Random(args.seed).sample(mutants, min(args.sample, len(mutants)))  # noqa: S311
     if args.list:
-        print(*(f"{mutant.path}:{mutant.line}: {mutant.key}" for mutant in mutants), sep="\n")
+        print(*(mutant.place for mutant in mutants), sep="\n")
         return 0
     os.chdir(ROOT)
-    with tempfile.TemporaryDirectory() as work:
-        run = MutationRun(mutants, args.jobs, Path(work))
+    with tempfile.TemporaryDirectory() as work, args.resume.open("a", encoding="ascii") as log:
+        run = MutationRun(mutants, args.jobs, Path(work), log)
         pytest.main([*TESTS, *OPTIONS], plugins=[run])
     if run.baseline_failed:
         print("the tests fail without any mutation")

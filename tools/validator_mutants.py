@@ -41,6 +41,11 @@ class Mutant:
         """Names the mutant across edits elsewhere in the file."""
         return f"{self.path}: {self.before} [{self.change}]"
 
+    @property
+    def place(self) -> str:
+        """The key where it stands in the file now."""
+        return f"{self.path}:{self.line}: {self.before} [{self.change}]"
+
 
 @dataclass(frozen=True, slots=True)
 class _Token:
