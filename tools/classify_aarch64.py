@@ -10,6 +10,7 @@ results in a disassembler, unless `EXPLAINED` says why.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import random
 import shutil
@@ -158,28 +159,39 @@ def _tool(name: str) -> str:
     return shutil.which(name) or name
 
 
-def build(work: Path) -> Path:
-    """Compiles the validator and the comparing program into `work`."""
+@functools.cache
+def _comparison() -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    """The comparing program's object and its folder, which ends with the process: slow to compile, the same for every core."""
     import capstone
 
-    package = Path(capstone.__file__).parent
-    objects = []
+    folder = tempfile.TemporaryDirectory()
+    includes = Path(capstone.__file__).parent / "include"
+    flags = ["-O2", f"-I{includes}", *_llvm("--cxxflags")]
+    target = Path(folder.name) / "compare_aarch64.o"
+    source = CORE / "tests" / "compare_aarch64.cpp"
+    subprocess.run([_tool("g++"), *flags, "-c", source, "-o", target], check=True)
+    return folder, target
+
+
+def _llvm(*options: str) -> list[str]:
+    command = [LLVM / "bin" / "llvm-config", *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def build(work: Path, core: Path = CORE) -> Path:
+    """Links the validator of `core` and the comparing program in `work`."""
+    import capstone
+
+    objects = [_comparison()[1]]
     for source in ("tests/decode_batch_aarch64.c", "src/validate.c", "src/validate_x86_64.c"):
         objects.append(work / (Path(source).stem + ".o"))
-        flags = ["-std=c11", "-O2", f"-I{CORE / 'include'}", f"-I{CORE / 'src'}"]
-        subprocess.run([_tool("gcc"), *flags, "-c", CORE / source, "-o", objects[-1]], check=True)
-    config = [LLVM / "bin" / "llvm-config", "--cxxflags", "--ldflags", "--libs"]
-    llvm = subprocess.run(config, check=True, capture_output=True, text=True).stdout.split()
-    program, library = work / "compare_aarch64", package / "lib" / "libcapstone.so"
-    command = [
-        _tool("g++"),
-        "-O2",
-        f"-I{package / 'include'}",
-        CORE / "tests" / "compare_aarch64.cpp",
-    ]
+        flags = ["-std=c11", "-O2", f"-I{core / 'include'}", f"-I{core / 'src'}"]
+        subprocess.run([_tool("gcc"), *flags, "-c", core / source, "-o", objects[-1]], check=True)
+    library = Path(capstone.__file__).parent / "lib" / "libcapstone.so"
     (work / "libcapstone.so.5").symlink_to(library)  # the name that the package's file asks for
-    command += [*objects, *llvm, library, f"-Wl,-rpath,{work}", "-o", program]
-    subprocess.run(command, check=True)
+    program = work / "compare_aarch64"
+    libraries = [*_llvm("--ldflags", "--libs"), library, f"-Wl,-rpath,{work}"]
+    subprocess.run([_tool("g++"), *objects, *libraries, "-o", program], check=True)
     return program
 
 
@@ -205,12 +217,12 @@ def sample_words(lines: list[table.Line], count: int, seed: int) -> bytes:
     return struct.pack(f"<{len(words)}I", *words)
 
 
-def run_sample(count: int, seed: int) -> tuple[list[table.Line], Result]:
+def run_sample(count: int, seed: int, core: Path = CORE) -> tuple[list[table.Line], Result]:
     """Compares a sample."""
-    lines = read_lines()
+    lines = read_lines(core)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        command = [build(work), write_names(lines, work), "stdin"]
+        command = [build(work, core), write_names(lines, work), "stdin"]
         words = sample_words(lines, count, seed)
         done = subprocess.run(command, input=words, check=True, capture_output=True)
     result = Result(lines=[Tally() for _ in lines])
@@ -237,9 +249,9 @@ def run_all(chunks: Path) -> tuple[list[table.Line], Result]:
     return lines, result
 
 
-def read_lines() -> list[table.Line]:
+def read_lines(core: Path = CORE) -> list[table.Line]:
     """The data file."""
-    return table.parse((table.TABLES / "aarch64.instrs").read_text(encoding="ascii"))
+    return table.parse((core / "tables" / "aarch64.instrs").read_text(encoding="ascii"))
 
 
 def disagreements(lines: list[table.Line], result: Result) -> list[str]:

@@ -232,3 +232,34 @@ ret
 # V016 the host's rounding and exception masks
 ldmxcsr [rax]
 ret
+---
+# V012 whatever calls the system
+syscall; sysenter
+ret
+---
+# V013 whatever is privileged or touches a system register
+clts; sysretq; invd; wbinvd; wrmsr; rdtsc; rdmsr; rdpmc; sysexit; getsec; rsm; sldt eax; lar eax, ecx; lsl eax, ecx
+mov rax, cr0; mov rax, dr0; mov cr0, rax; mov dr0, rax
+sgdt [rax]; sidt [rax]; lgdt [rax]; lidt [rax]; smsw [rax]; rstorssp [rax]; lmsw [rax]; invlpg [rax]
+vmcall; monitor; vmrun; smsw eax; lmsw ax; swapgs; clflush [rax]
+insb; insd; outsb; outsd; in al, dx; in eax, dx; out dx, al; out dx, eax; in al, 1; in eax, 1; out 1, al; out 1, eax
+hlt; cli; sti; popfq
+ret
+---
+# V014 whatever reads or writes a segment register or its base
+mov eax, ss; mov ds, eax; push fs; pop fs; push gs; pop gs; lss rax, [rcx]; lfs rax, [rcx]; lgs rax, [rcx]
+rdfsbase rax; rdgsbase rax; wrfsbase rax; wrgsbase rax
+ret
+---
+# V015 whatever goes through a far pointer or an interrupt
+.byte 0x48, 0xcb; iretq; .byte 0xf1; .byte 0xca, 8, 0; int 0x80; lcall [rax]; ljmp [rax]
+ret
+---
+# V016 whatever changes protection keys or the extended state
+xsetbv; wrpkru; fxsave [rax]; fxrstor [rax]; ldmxcsr [rax]; stmxcsr [rax]
+xsave [rax]; xrstor [rax]; xsaveopt [rax]; xrstors [rax]; xsavec [rax]; xsaves [rax]; emms
+ret
+---
+# V021 whatever takes its target from memory, or more than a return does from the stack
+ret 8; jmp [rax]
+ret

@@ -200,3 +200,20 @@ stp xzr, xzr, [sp, #-16]!
 stxp w0, x1, xzr, [sp]
 stxr wzr, x1, [sp]
 ret
+---
+# each kind of access may write sp back
+ldrsw x0, [sp], #16
+ldpsw x0, x1, [sp], #8
+str q0, [sp, #-16]!
+ldr d0, [sp], #16
+stp s0, s1, [sp, #-16]!
+ldp d0, d1, [sp], #16
+ld1 {v0.16b}, [sp], #16
+ld2 {v0.16b, v1.16b}, [sp], #32
+ld3 {v0.16b, v1.16b, v2.16b}, [sp], #48
+ld1 {v0.b}[1], [sp], #1
+st1 {v0.h}[1], [sp], #2
+ld1 {v0.s}[1], [sp], #4
+st1 {v0.d}[1], [sp], #8
+ld1r {v0.16b}, [sp], #1
+ret

@@ -269,6 +269,9 @@ ret x0
 # V021 an authenticated return
 retaa
 ---
+# V021 an authenticated return, by the other key
+retab
+---
 # V021 an authenticated jump
 braaz x0
 ---
