@@ -127,8 +127,9 @@ static struct verdict judge(const struct fault *fault) {
 static struct verdict limit_retries(const struct fault *fault, struct verdict verdict) {
     bool is_same = il_self.retried_address == fault->address;
     if (verdict.answer == SIGNAL && is_same && il_self.is_undone) {
-        il_self.is_undone = false;
-        return (struct verdict){KILL, IL_RULE_T12, SIGBUS};
+        const struct il_entry *entry = il_map_find(fault->address);
+        verdict.answer = KILL;
+        verdict.rule = entry != NULL && il_is_switched(entry) ? IL_RULE_T12 : verdict.rule;
     }
     il_self.retries = is_same ? il_self.retries + 1 : 0;
     il_self.retried_address = fault->address;
@@ -201,9 +202,9 @@ void il_on_fault(int number, siginfo_t *info, void *context) {
         signal_program(&fault, &verdict, info, context);
         break;
     case KILL:
-        if (verdict.rule == IL_RULE_T12) {
-            describe(&fault, SIGBUS, IL_RULE_T12);
-            il_die_by(SIGBUS);
+        if (verdict.number != 0) { /* a signal without end */
+            describe(&fault, verdict.number, verdict.rule);
+            il_die_by(verdict.number);
         }
         il_kill(verdict.rule);
     }

@@ -159,6 +159,11 @@ static uintptr_t place(const struct request *request, int protection) {
         bool takes_hint = (request->flags & MAP_JIT) == 0 || il_mac.switches[IL_SWITCH_ADDRESS_HINT] == IL_ADDRESS_HINT_HONOURED;
         uintptr_t hint = takes_hint ? request->address : 0;
         uintptr_t found = kernel_mmap(request, hint, request->bytes, protection, request->flags);
+        if (!takes_hint && request->address != 0 && found == request->address) { /* by chance: another one, while this is taken */
+            uintptr_t other = kernel_mmap(request, 0, request->bytes, protection, request->flags);
+            syscall(SYS_munmap, found, request->bytes);
+            found = other;
+        }
         if (found == (uintptr_t)MAP_FAILED || is_aligned(found)) {
             return found;
         }
