@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -116,6 +117,21 @@ def test_kills_come_with_the_messages_of_their_rules(
         rule.effects[0].message,
         f"interlock: C8: {rule.statement} (interlock explain C8)",
     ]
+
+
+def test_tutorial_shows_the_example_and_its_messages(repository: Path) -> None:
+    tutorial = (repository / "docs/tutorials/a-jit-for-a-mac.md").read_text(encoding="utf-8")
+    example = (repository / "examples/apple/calculator.c").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", tutorial, re.MULTILINE | re.DOTALL)
+    shown = [line for kind, body in blocks if kind == "console" for line in body.splitlines()]
+    rules = [line for line in shown if line.startswith("interlock: ")]
+
+    assert len(blocks) > 8
+    assert [body for kind, body in blocks if kind == "c" and body not in example] == []
+    assert len(rules) == 2
+    for line in rules:
+        rule = contract.rule(line.split(": ")[1])
+        assert line.endswith(f": {rule.statement} (interlock explain {rule.id})")
 
 
 def test_every_profile_has_an_outcome_of_every_mistake() -> None:
