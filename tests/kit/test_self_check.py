@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -80,13 +81,25 @@ def test_ad_hoc_signature_passes_without_hardening(facts: Facts) -> None:
     assert _failures(facts) == []
 
 
-def test_intel_has_neither_toggle_nor_list(facts: Facts) -> None:
-    intel = replace(
-        facts, architecture="x86_64", toggle_status=0, freeze_status=0, protection="unprotected"
-    )
+def test_what_runs_of_a_universal_file_is_looked_at(facts: Facts) -> None:
+    other = launcher_for("x86_64", python="/Library/Python")
+    good = facts.program.read_bytes()
 
-    assert _failures(intel) == []
-    assert _failures(replace(facts, architecture="x86_64")) == ["C9", "F3", "T10"]
+    facts.program.write_bytes(signing.fat(other, good))
+    assert _failures(facts) == []
+    facts.program.write_bytes(signing.fat(other))
+    assert _failures(facts) == ["C21", "C18"]
+
+
+def test_intel_has_neither_toggle_nor_list(facts: Facts) -> None:
+    for path in (facts.program, *facts.core_libraries):
+        arm, intel = (struct.pack("<i", cpu) for cpu in (signing.ARM64, signing.X86_64))
+        path.write_bytes(path.read_bytes().replace(arm, intel, 1))
+    enforced = replace(facts, architecture="x86_64")
+
+    assert _failures(enforced) == ["C9", "F3", "T10"]
+    open_to_all = replace(enforced, toggle_status=0, freeze_status=0, protection="unprotected")
+    assert _failures(open_to_all) == []
 
 
 @pytest.mark.parametrize(
@@ -116,8 +129,10 @@ def test_signature_that_will_not_do_is_found(
 
 
 def test_unsigned_launcher_is_found(facts: Facts) -> None:
-    program = launcher_for("x86_64", python="/Library/Python")
-    facts.program.write_bytes(program)
+    program = facts.program.read_bytes()
+    facts.program.write_bytes(
+        program.replace(struct.pack("<II", 0x1D, 16), struct.pack("<II", 0x1E, 16))
+    )
 
     assert _failures(facts) == ["C21"]
 

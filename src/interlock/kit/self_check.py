@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from interlock.contract import Signature
+    from interlock.contract import Linkage, Signature
 
 # Publishing writes through the callback: where the list is enforced, only a listed one survives that (C8).
 PROGRAM = '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'
@@ -64,10 +64,24 @@ def judge(facts: Facts) -> tuple[Check, ...]:
     return (*_signature(facts), *_linkage(facts), *_behaviour(facts))
 
 
+def _read(path: Path, architecture: str) -> tuple[Linkage | None, Signature | None]:
+    """What runs of a file that may be universal, as a Python which is no launcher often is."""
+    data, name = path.read_bytes(), str(path)
+    signatures = read_signatures(data, file=name)
+    for linkage, signature in zip(read_linkage(data, file=name), signatures, strict=True):
+        if linkage.architecture == architecture:
+            return linkage, signature
+    return None, None
+
+
 def _signature(facts: Facts) -> Iterator[Check]:
-    name = str(facts.program)
-    (found,) = read_signatures(facts.program.read_bytes(), file=name)
-    yield Check(rule="C21", text="the launcher is signed", is_met=found is not None, seen=name)
+    _, found = _read(facts.program, facts.architecture)
+    yield Check(
+        rule="C21",
+        text="the launcher is signed",
+        is_met=found is not None,
+        seen=f"{facts.architecture} of {facts.program}",
+    )
     if found is None:
         return
     yield Check(
@@ -109,12 +123,13 @@ def _keys(found: Signature, form: str) -> str:
 
 
 def _linkage(facts: Facts) -> Iterator[Check]:
-    (program,) = read_linkage(facts.program.read_bytes(), file=str(facts.program))
+    program, _ = _read(facts.program, facts.architecture)
+    libraries = () if program is None else program.libraries
     yield Check(
         rule="C18",
         text="the launcher loads the core at its start",
-        is_met=CORE_LIBRARY in program.libraries,
-        seen=", ".join(program.libraries),
+        is_met=CORE_LIBRARY in libraries,
+        seen=", ".join(libraries) or "nothing",
     )
     yield Check(
         rule="C19",
@@ -123,8 +138,8 @@ def _linkage(facts: Facts) -> Iterator[Check]:
         seen=", ".join(map(str, facts.core_libraries)) or "not at all",
     )
     for path in facts.core_libraries:
-        (library,) = read_linkage(path.read_bytes(), file=str(path))
-        section = library.sections.get(LIST_SECTION)
+        library, _ = _read(path, facts.architecture)
+        section = None if library is None else library.sections.get(LIST_SECTION)
         yield Check(
             rule="C10",
             text="its list holds one callback and NULL",
