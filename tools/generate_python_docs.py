@@ -101,6 +101,7 @@ def page() -> str:
         ("Operators", _operators()),
         ("Functions", _functions()),
         ("Conversions", _CONVERSIONS),
+        ("Arrays and structs", _ARRAYS),
         ("Not supported", _table(("what", "instead"), refused)),
         ("Limits", _table(("name", "value"), [(f"`{name}`", str(value)) for name, value in named])),
     )
@@ -111,6 +112,19 @@ _CONVERSIONS = """\
 `i32(x)`, `u32(x)`, `i64(x)`, `u64(x)`, `f32(x)`, `f64(x)`, `bool(x)`; `int` is `i64` and `float` is `f64`.
 To an integer type the fraction is cut off as by `int`; what does not fit is an `OverflowError`, and NaN a `ValueError`.
 To a float type the value is rounded to the nearest.
+"""
+
+_ARRAYS = """\
+`Array[T]`, `Array2[T]` and `Array3[T]` are types of parameters: arrays of one to three dimensions in row-major order.
+`T` is a number type, `i8`, `u8`, `i16`, `u16` (read as `i32`, and checked when written), `bool`, or a struct.
+
+- `a[i]`, `a[i, j]`, `a[i] = x`, `a[i] += x`, `len(a)`, `a.shape[1]`; negative indices count from the end, as in Python, and others are an `IndexError`.
+- A struct is a class with annotated numbers under `interlock.struct`, laid out as in C; its fields are `p[i].x`.
+- `interlock.empty(shape, T)` and `interlock.asarray(values, T)` make numpy arrays in the sandbox, which are passed without a copy, and so are contiguous parts of them.
+- Any other buffer (numpy in any layout, `array.array`, `bytes`) is copied for the call, and copied back if the function may write it.
+  Its type and its number of dimensions must be those of the parameter.
+  Two arrays that overlap outside the sandbox, of which one is written, are a `ValueError`; one array passed twice is one.
+- Arrays are neither variables nor results.
 """
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         WasmUnlinkableError,
     )
     from interlock.policy import InstructionClass, Policy
+    from interlock.runtime.arrays import asarray, empty
     from interlock.runtime.config import Config, Protection
     from interlock.runtime.engine import Engine, Module
     from interlock.runtime.externals import Global, Memory, Table
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from interlock.runtime.region import PublishedCode, Region
     from interlock.runtime.wasi import Wasi
     from interlock.target import Target
+    from interlock.typed_python.records import struct
 
 __version__ = "0.1.0"
 
@@ -77,6 +79,7 @@ _HOMES = {
         "WasmUnlinkableError",
     ),
     "interlock.policy": ("InstructionClass", "Policy"),
+    "interlock.runtime.arrays": ("asarray", "empty"),
     "interlock.runtime.config": ("Config", "Protection"),
     "interlock.runtime.engine": ("Engine", "Module"),
     "interlock.runtime.externals": ("Global", "Memory", "Table"),
@@ -99,6 +102,7 @@ _HOMES = {
     "interlock.runtime.region": ("PublishedCode", "Region"),
     "interlock.runtime.wasi": ("Wasi",),
     "interlock.target": ("Target",),
+    "interlock.typed_python.records": ("struct",),
 }
 # Packages that are public as a whole.
 _PACKAGES = ("contract", "intrinsics", "types")
@@ -144,14 +148,17 @@ __all__ = [
     "WasmMalformedError",
     "WasmUnlinkableError",
     "__version__",
+    "asarray",
     "compile",
     "contract",
     "dump",
+    "empty",
     "harden_process",
     "intrinsics",
     "jit",
     "link_object",
     "load",
+    "struct",
     "types",
     "validate_image",
     "validate_image_all",

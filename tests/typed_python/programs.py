@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib.util
 import linecache
@@ -9,7 +10,10 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from interlock import bytecode, typed_python
+from interlock.typed_python.layout import ArrayType
 from interlock.typed_python.reference import argument
 
 if TYPE_CHECKING:
@@ -42,6 +46,14 @@ def outcome(function: Callable[..., object], arguments: tuple[object, ...]) -> O
     return "gives", comparable(value)
 
 
+def outcome_and_arrays(
+    function: Callable[..., object], arguments: tuple[object, ...]
+) -> tuple[Outcome, list[str]]:
+    """What a call comes to, and what is then in the arrays that were passed."""
+    found = outcome(function, arguments)
+    return found, [repr(each.tolist()) for each in arguments if isinstance(each, np.ndarray)]
+
+
 def comparable(value: object) -> object:
     """A float by its bits, so that 0.0 and -0.0 differ, and all NaNs are one."""
     if isinstance(value, float):
@@ -50,41 +62,69 @@ def comparable(value: object) -> object:
 
 
 class Wasm:
-    """A compiled function's module under wasmtime."""
+    """A compiled function's module under wasmtime, with a memory of its own."""
 
     def __init__(self, function: Any) -> None:
         import wasmtime
 
-        program = function._ready()._read
-        (self._signature,) = program.checked.program.exported
-        self._failures = program.lowered.failures
+        program = function._ready()._read.checked.program
+        (self._signature,) = program.exported
+        lowered = typed_python.lower(program, typed_python.MemoryUse.EXPORTED)
+        bytecode.validate(lowered.module)
+        self._failures = lowered.failures
         self._store = wasmtime.Store()
-        engine = self._store.engine
-        module = wasmtime.Module(engine, bytecode.encode(program.lowered.module))
+        module = wasmtime.Module(self._store.engine, bytecode.encode(lowered.module))
         exports = wasmtime.Instance(self._store, module, []).exports(self._store)
-        self._function: Any = exports[program.lowered.exports[self._signature]]
+        self._function: Any = exports[lowered.exports[self._signature]]
         self._failure: Any = exports[typed_python.FAILURE_EXPORT]
+        self._memory: Any = exports.get("memory")
         self._trap = wasmtime.Trap
 
     def __call__(self, *arguments: Any) -> object:
-        """Call it, with Python's numbers."""
-        given = [
-            signed(kind, value)
-            for kind, value in zip(self._signature.params, arguments, strict=True)
-        ]
+        """Call it, with Python's numbers and numpy's arrays, which are copied in and out."""
+        words: list[Any] = []
+        placed: list[tuple[Any, int]] = []
+        end = 64
+        for kind, value in zip(self._signature.params, arguments, strict=True):
+            if not isinstance(kind, ArrayType):
+                words.append(signed(kind, value))
+                continue
+            array = np.asarray(memoryview(value))
+            end = self._write(end, array.tobytes())
+            placed.append((array, end - array.nbytes))
+            words += [end - array.nbytes, *array.shape]
         self._failure.set_value(self._store, 0)
         try:
-            result = self._function(self._store, *given)
+            return self._result(self._function(self._store, *words))
         except self._trap as trap:
-            number = self._failure.value(self._store)
-            if number == 0:
-                raise RecursionError(str(trap)) from None
-            failure = self._failures[number - 1]
-            raise getattr(__import__("builtins"), failure.exception)(failure.message) from None
+            raise self._error(trap) from None
+        finally:
+            for array, start in placed:
+                if array.flags.writeable:
+                    data = bytes(self._memory.read(self._store, start, start + array.nbytes))
+                    array[...] = np.frombuffer(data, array.dtype).reshape(array.shape)
+
+    def _write(self, end: int, data: bytes) -> int:
+        start = -(-end // 8) * 8
+        missing = start + len(data) - self._memory.data_len(self._store)
+        if missing > 0:
+            self._memory.grow(self._store, -(-missing // 65536))
+        self._memory.write(self._store, data, start)
+        return start + len(data)
+
+    def _result(self, result: Any) -> object:
         kind = self._signature.result
         if kind is None or kind.is_float:
             return result
         return bool(result) if kind.bits == 1 else kind.wrap(result)
+
+    def _error(self, trap: Any) -> Exception:
+        number = self._failure.value(self._store)
+        if number == 0:
+            return RecursionError(str(trap))
+        failure = self._failures[number - 1]
+        error: Exception = getattr(builtins, failure.exception)(failure.message)
+        return error
 
 
 def signed(kind: Any, value: Any) -> Any:
@@ -102,7 +142,7 @@ def compiled(source: str) -> Iterator[Any]:
     file = "<generated>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names: dict[str, Any] = {}
-    exec(compile(source, file, "exec"), names)  # noqa: S102  (our own source)
+    exec(compile(source, file, "exec", dont_inherit=True), names)  # noqa: S102  (our own source)
     function = names["f"]
     try:
         yield function

@@ -35,7 +35,7 @@ def message_of(source: str, folder: Path) -> str:
     linecache.checkcache()
     names: dict[str, object] = {}
     exec(_HEAD, names)  # noqa: S102  (our own file)
-    exec(compile(source, str(path), "exec"), names)  # noqa: S102  (likewise)
+    exec(compile(source, str(path), "exec", dont_inherit=True), names)  # noqa: S102  (likewise)
     roots = [names[name] for name in ("f", "g") if name in names]
     definitions = [each.definition for each in roots]  # type: ignore[attr-defined]  # compiled functions
     with pytest.raises(interlock.PythonSubsetError) as caught:

@@ -13,12 +13,16 @@ from interlock import core, typed_python
 from interlock.errors import InternalError
 from interlock.runtime import inspection, pipeline
 from interlock.runtime.externals import Global
+from interlock.runtime.heap import heap
 from interlock.runtime.program import default_engine
+from interlock.typed_python.layout import ArrayType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from interlock.runtime.engine import Imports
     from interlock.typed_python import Failure
+    from interlock.typed_python.layout import Type
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +39,11 @@ _LETTERS: Final = {
     "f64": "F",
     "bool": "b",
 }
+
+
+def _letters(kind: Type) -> str:
+    """What a parameter or a result is to the binding: of an array, its address and its lengths."""
+    return "u" + "S" * kind.dimensions if isinstance(kind, ArrayType) else _LETTERS[kind.name]
 
 
 class CompiledFunction(Generic[P, R]):
@@ -81,12 +90,12 @@ class CompiledFunction(Generic[P, R]):
 
     def _ready(self) -> _Compiled:
         if self._compiled is None:
-            self._compiled = _Compiled(self.definition, self._set_builtin)
+            self._compiled = _Compiled(self.definition, self._set_callable)
         return self._compiled
 
-    def _set_builtin(self, builtin: Callable[..., object]) -> None:
+    def _set_callable(self, function: Callable[..., object]) -> None:
         """A builtin is no method: as its class's `__call__` it gets the arguments alone."""
-        type(self).__call__ = builtin  # type: ignore[method-assign,assignment]  # see above
+        type(self).__call__ = function  # type: ignore[method-assign,assignment]  # see above
 
     def __repr__(self) -> str:
         """`<compiled function f>`."""
@@ -114,10 +123,10 @@ class _Compiled:
     def __init__(
         self,
         definition: typed_python.Definition,
-        set_builtin: Callable[[Callable[..., object]], None],
+        set_callable: Callable[[Callable[..., object]], None],
     ) -> None:
         self._read = pipeline.read_python([(definition, ())])
-        self._set_builtin = set_builtin
+        self._set_callable = set_callable
         self._engine = default_engine()
         self.module = self._engine.adopt(self._read.module, file=definition.file)
         (self._signature,) = self._read.checked.program.exported
@@ -125,21 +134,57 @@ class _Compiled:
         self._open()
 
     def _open(self) -> None:
-        """Make an instance and a builtin for its function."""
-        self._instance = self._engine.instantiate(self.module)
+        """Make an instance, and what its function's class calls."""
+        has_memory = bool(self._read.module.module.imports)
+        owner, memory = typed_python.MEMORY_IMPORT
+        imports: Imports = {owner: {memory: heap().memory}} if has_memory else {}
+        self._instance = self._engine.instantiate(self.module, imports)
         name = self._read.lowered.exports[self._signature]
         (index,) = (each.index for each in self._read.module.module.exports if each.name == name)
-        result = self._signature.result
+        params, result = self._signature.params, self._signature.result
+        letters = "".join(_letters(each) for each in params)
         builtin = core.make_function(
             name,
-            f"{name}({', '.join(map(str, self._signature.params))}) -> {result}",
+            f"{name}({', '.join(map(str, params))}) -> {result}",
             self._engine._exec.address,
             self._instance._funcref(index),
-            f"{''.join(_LETTERS[each.name] for each in self._signature.params)}:"
-            f"{'' if result is None else _LETTERS[result.name]}",
+            f"{letters}:{'' if result is None else _letters(result)}",
             self,
         )
-        self._set_builtin(builtin)
+        is_plain = not any(isinstance(each, ArrayType) for each in params)
+        self._set_callable(builtin if is_plain else self._passing_arrays(builtin))
+
+    def _passing_arrays(self, builtin: Callable[..., object]) -> Callable[..., object]:
+        """A method that passes arrays by address."""
+        from interlock.runtime.arrays import Passing
+
+        (function,) = (
+            each
+            for each in self._read.checked.program.functions
+            if each.signature == self._signature
+        )
+        written = self._read.checked.program.written[self._signature]
+        params = [(each.name, each.type, each.name in written) for each in function.params]
+
+        def call(_self: object, *arguments: object) -> object:
+            if len(arguments) != len(params):
+                message = (
+                    f"{self._signature.name} takes {len(params)} arguments, not {len(arguments)}"
+                )
+                raise TypeError(message)
+            passing = Passing()
+            words: list[object] = []
+            for value, (name, kind, is_written) in zip(arguments, params, strict=True):
+                if isinstance(kind, ArrayType):
+                    words += passing.words(name, kind, value, is_written=is_written)
+                else:
+                    words.append(value)
+            try:
+                return builtin(*words)
+            finally:
+                passing.copy_back()
+
+        return call
 
     def make_trap(self, kind: int, pc: int) -> Exception:
         """The exception for a trap (the binding calls it)."""

@@ -9,19 +9,30 @@ from __future__ import annotations
 
 from interlock.typed_python.check import CheckedProgram, check
 from interlock.typed_python.diagnostics import Diagnostic
-from interlock.typed_python.lower import FAILURE_EXPORT, Failure, Lowered, lower
+from interlock.typed_python.lower import (
+    FAILURE_EXPORT,
+    MEMORY_IMPORT,
+    Failure,
+    Lowered,
+    MemoryUse,
+    lower,
+)
+from interlock.typed_python.records import struct
 from interlock.typed_python.reference import reference
 from interlock.typed_python.source import Definition, parse
 
 __all__ = [
     "FAILURE_EXPORT",
+    "MEMORY_IMPORT",
     "CheckedProgram",
     "Definition",
     "Diagnostic",
     "Failure",
     "Lowered",
+    "MemoryUse",
     "check",
     "lower",
     "parse",
     "reference",
+    "struct",
 ]

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from interlock import limits
 from interlock.errors import LimitExceededError, PythonSubsetError
 from interlock.typed_python import source, tree
+from interlock.typed_python.effects import written_arrays
+from interlock.typed_python.layout import ArrayType
 from interlock.typed_python.statements import StatementChecker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from interlock.typed_python.diagnostics import Diagnostic
+    from interlock.typed_python.layout import Type
     from interlock.typed_python.operations import Value
     from interlock.typed_python.scalars import Scalar
     from interlock.typed_python.source import Definition
@@ -31,6 +34,8 @@ class Annotated:
     signature: tree.Signature
     conversions: Mapping[ast.AST, Scalar]
     operations: Mapping[ast.AST, Callable[..., Value]]
+    loads: Mapping[ast.AST, Callable[..., Value]]
+    stores: Mapping[ast.AST, Callable[..., None]]
     callees: Mapping[ast.Call, tree.Signature]
 
 
@@ -43,7 +48,7 @@ class CheckedProgram:
 
 
 def check(
-    roots: Sequence[tuple[Definition, Sequence[Scalar | None]]],
+    roots: Sequence[tuple[Definition, Sequence[Type | None]]],
 ) -> CheckedProgram:
     """Check definitions, each for arguments of these types (None: as annotated), and all that they call.
 
@@ -56,6 +61,7 @@ def check(
         raise PythonSubsetError(tuple(sorted(checker.diagnostics)))
     program = tree.Program(
         functions=tuple(checker.functions.values()),
+        written=written_arrays(tuple(checker.functions.values())),
         exported=tuple(each for each in exported if each is not None),
     )
     return CheckedProgram(program=program, annotated=checker.annotated)
@@ -75,7 +81,7 @@ class _ProgramChecker:
         self._waiting: list[tuple[tree.Signature, _FunctionChecker]] = []
 
     def signature(
-        self, definition: Definition, arguments: Sequence[Scalar | None]
+        self, definition: Definition, arguments: Sequence[Type | None]
     ) -> tree.Signature | None:
         """A function's signature for arguments of these types; None: an error in it, or one that is not known yet."""
         node = self._source(definition)
@@ -96,6 +102,9 @@ class _ProgramChecker:
                 maximum=limits.PYTHON_FUNCTIONS_MAX,
             )
         checker.read_result()
+        if checker.diagnostics:
+            self.diagnostics |= checker.diagnostics
+            return None
         wanted = tree.Signature(definition=definition, params=params, result=checker.result)
         if checker.is_result_declared:
             self._known[wanted] = wanted
@@ -132,7 +141,9 @@ class _ProgramChecker:
         self.functions[found] = tree.Function(
             signature=found,
             params=tuple(
-                tree.Variable(name=name, type=kind)
+                tree.Array(name=name, type=kind)
+                if isinstance(kind, ArrayType)
+                else tree.Variable(name=name, type=kind)
                 for name, kind in zip(names, signature.params, strict=True)
             ),
             body=body,
@@ -142,6 +153,8 @@ class _ProgramChecker:
             signature=found,
             conversions=checker.conversions,
             operations=checker.operations,
+            loads=checker.loads,
+            stores=checker.stores,
             callees=checker.callees,
         )
 
@@ -155,7 +168,7 @@ class _FunctionChecker(StatementChecker):
         super().__init__(definition, node)
         self.program = program
 
-    def parameters(self, arguments: Sequence[Scalar | None]) -> tuple[Scalar, ...] | None:
+    def parameters(self, arguments: Sequence[Type | None]) -> tuple[Type, ...] | None:
         """The types of the parameters: as annotated, or the argument's."""
         args = self.source.args
         extra = [*args.posonlyargs, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
@@ -163,7 +176,7 @@ class _FunctionChecker(StatementChecker):
             self.error(each, f"{each.arg} is no plain parameter", "write plain parameters only")
         for default in (*args.defaults, *filter(None, args.kw_defaults)):
             self.error(default, "default values are not supported", "pass the value in each call")
-        found: list[Scalar | None] = []
+        found: list[Type | None] = []
         for at, each in enumerate(args.args):
             kind = arguments[at] if at < len(arguments) else None
             if each.annotation is not None:
@@ -182,10 +195,18 @@ class _FunctionChecker(StatementChecker):
             return
         self.is_result_declared = True
         if not (isinstance(node, ast.Constant) and node.value is None):
-            self.result = self.annotation(node)
+            found = self.annotation(node)
+            if isinstance(found, ArrayType):
+                self.error(
+                    node,
+                    "a function cannot return an array",
+                    "write into one that the caller makes",
+                )
+            else:
+                self.result = found
 
     def callee(
-        self, node: ast.Call, definition: Definition, arguments: Sequence[Scalar | None]
+        self, node: ast.Call, definition: Definition, arguments: Sequence[Type | None]
     ) -> tree.Signature | None:
         """The callee's signature; one that is being inferred, in a recursion, cannot be asked."""
         found = self.program.signature(definition, arguments)

@@ -1,36 +1,19 @@
-"""Check, first half: expressions.  From syntax trees to typed trees; every error is noted, and checking goes on.
-
-A checked expression is a typed tree, a `Literal` whose type its surroundings decide, or None: an error that was noted, or
-a variable whose type is not known yet.
-"""
+"""Check, expressions: from syntax trees to typed trees; every error is noted, and checking goes on."""
 
 from __future__ import annotations
 
 import ast
 import operator
-from dataclasses import dataclass
 from functools import partial
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from interlock import intrinsics, limits
+from interlock import limits
 from interlock.typed_python import operations, syntax, tree
-from interlock.typed_python.diagnostics import Diagnostic
-from interlock.typed_python.scalars import BOOL, F64, I64, U64, Scalar, common, widens
-from interlock.typed_python.source import Definition
+from interlock.typed_python.scalars import BOOL, F64, I64, U64, Scalar
+from interlock.typed_python.values import Checked, Literal, ValueChecker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """An integer or float that was written down, or computed from such ones alone."""
-
-    value: int | float
-
-
-Checked: TypeAlias = "tree.Expr | Literal | None"
 
 _FOLDS: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
@@ -47,179 +30,22 @@ _FOLDS: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.BitXor: operator.xor,
 }
 _FOLDED_SHIFT_MAX: Final = 4096  # so that a constant does not take all memory
-_OF_CLASS: Final = {int: I64, float: F64, bool: BOOL}
-_KIND_WORDS: Final = {"i": "integers", "f": "floats", "b": "bools"}
 
 
-def scalar_of(value: object) -> Scalar | None:
-    """The scalar type that an annotation's value or a conversion's name means."""
-    if isinstance(value, type) and value in _OF_CLASS:
-        return _OF_CLASS[value]
-    found = getattr(value, "scalar", None)
-    return found if isinstance(found, Scalar) else None
-
-
-def definition_of(value: object) -> Definition | None:
-    """The definition behind a compiled function."""
-    found = getattr(value, "definition", None)
-    return found if isinstance(found, Definition) else None
-
-
-class ExpressionChecker:
+class ExpressionChecker(ValueChecker):
     """Expressions of one function."""
 
-    def __init__(self, definition: Definition) -> None:
-        self.definition = definition
-        self.diagnostics: dict[Diagnostic, None] = {}
-        self.variables: dict[str, Scalar | None] = {}  # None: its type is not known yet
-        self.assigned: set[str] | None = set()  # certainly; None: control does not come here
-        self.temporary_count = 0
-        # For `reference.py`: what stands in the place of a node when Python runs the source.
-        self.conversions: dict[ast.AST, Scalar] = {}
-        self.operations: dict[ast.AST, Callable[..., operations.Value]] = {}
-        self.callees: dict[ast.Call, tree.Signature] = {}
-
-    # -- for the other half ----------------------------------------------------------------------------------------------
-
-    def callee(
-        self, node: ast.Call, definition: Definition, arguments: Sequence[Scalar | None]
-    ) -> tree.Signature | None:
-        """The signature of what is called with arguments of these types; None: not known yet, or an error."""
+    def call(self, node: ast.Call) -> Checked:
+        """Check a call."""
         raise NotImplementedError
 
-    def error(self, node: ast.AST, message: str, hint: str = "") -> None:
-        """Note an error at a node, unless it or one inside it has been noted."""
-        line = getattr(node, "lineno", 0)
-        text = self.definition.line_text(line)
-        start = _characters(text, getattr(node, "col_offset", 0))
-        is_one_line = getattr(node, "end_lineno", line) == line
-        end = _characters(text, getattr(node, "end_col_offset", 0)) if is_one_line else len(text)
-        found = Diagnostic(
-            file=self.definition.file,
-            line=line,
-            column=start,
-            end_column=end,
-            function=self.definition.name,
-            text=text,
-            message=message,
-            hint=hint,
-        )
-        self.diagnostics[found] = None
+    def subscript(self, node: ast.Subscript) -> Checked:
+        """Check an element of an array."""
+        raise NotImplementedError
 
-    def unsupported(self, node: ast.AST, where: ast.AST | None = None) -> None:
-        """Note that a node of Python is not part of typed Python."""
-        name, instead = syntax.INSTEAD.get(type(node), (type(node).__name__, ""))
-        self.error(where or node, f"{name} is not supported", instead)
-
-    # -- values and types ------------------------------------------------------------------------------------------------
-
-    def settle(self, node: ast.expr, value: Checked, kind: Scalar) -> tree.Expr | None:
-        """The value as one of this type: a literal takes it, and a narrower type widens."""
-        if value is None:
-            return None
-        if isinstance(value, Literal):
-            return self._settle_literal(node, value.value, kind)
-        if value.type is None:
-            self.error(node, "this call has no value", "its function returns None")
-            return None
-        if value.type == kind:
-            return value
-        if not widens(value.type, kind):
-            self.error(
-                node,
-                f"this is {value.type}, where {kind} is wanted",
-                f"write {kind}(...) to convert it",
-            )
-            return None
-        return self._converted(node, value, kind)
-
-    def _settle_literal(self, node: ast.expr, value: float, kind: Scalar) -> tree.Expr | None:
-        if kind is BOOL:
-            self.error(node, "this is a number, where bool is wanted", "write a comparison")
-        elif kind.is_float:
-            self.conversions[node] = kind
-            return tree.Const(type=kind, value=operations.fit(kind, value))
-        elif isinstance(value, int) and kind.holds(value):
-            self.conversions[node] = kind
-            return tree.Const(type=kind, value=value)
-        elif isinstance(value, int):
-            self.error(node, f"{kind} does not hold {value}")
-        else:
-            self.error(
-                node, f"this is a float, where {kind} is wanted", f"write {kind}(...) to convert it"
-            )
-        return None
-
-    def _converted(self, node: ast.expr, value: tree.Expr, kind: Scalar) -> tree.Expr:
-        self.conversions[node] = kind
-        return tree.Operation(
-            name="convert", kind=kind, type=kind, operands=(value,), place=tree.place_of(node)
-        )
-
-    def type_of(self, value: Checked) -> Scalar | None:
-        """The type of a checked expression; of a literal, the one it takes when nothing else decides."""
-        if isinstance(value, Literal):
-            return F64 if isinstance(value.value, float) else I64
-        return None if value is None else value.type
-
-    def meet(self, node: ast.AST, values: Sequence[Checked], what: str) -> Scalar | None:
-        """The type in which operands meet: literals take the others' type."""
-        kinds = [
-            value.type for value in values if value is not None and not isinstance(value, Literal)
-        ]
-        if None in values or None in kinds:
-            if None in kinds:
-                self.error(node, "a call of a function that returns None has no value")
-            return None
-        found: Scalar | None = None
-        for kind in kinds:
-            assert kind is not None  # noqa: S101  (for the type checker: looked at above)
-            met = kind if found is None else common(found, kind)
-            if met is None:
-                self.error(
-                    node,
-                    f"{what} of {found} and {kind}",
-                    f"write {found}(...) or {kind}(...) to convert one",
-                )
-                return None
-            found = met
-        for value in values:
-            if not isinstance(value, Literal):
-                continue
-            if found is None or (isinstance(value.value, float) and not found.is_float):
-                own = self.type_of(value)
-                assert own is not None  # noqa: S101  (a literal has one)
-                met = own if found is None or found is own else common(found, own)
-                if met is None:
-                    self.error(
-                        node,
-                        f"{what} of {found} and a float",
-                        f"write f64(...) to convert the {found}",
-                    )
-                    return None
-                found = met
-        return found
-
-    def wants(self, node: ast.AST, kind: Scalar | None, on: str, what: str) -> bool:
-        """Whether an operation exists for a type; None: not known yet."""
-        if kind is None:
-            return False
-        letter = "f" if kind.is_float else "b" if kind is BOOL else "i"
-        if letter not in on:
-            words = " or ".join(_KIND_WORDS[each] for each in on)
-            self.error(node, f"{what} is for {words}, not for {kind}", self._advice(what, kind))
-        return letter in on
-
-    @staticmethod
-    def _advice(what: str, kind: Scalar) -> str:
-        if what == "/" and kind.is_integer:
-            return "write f64(...) / f64(...), or // for whole numbers"
-        if what in {"//", "%"} and kind.is_float:
-            quotient = "floor(a / b), with floor of interlock.intrinsics"
-            return f"write {quotient}" if what == "//" else f"write a - b * {quotient}"
-        if kind is BOOL:
-            return "write i32(...) to convert it"
-        return f"write f64(...) to convert the {kind}" if kind.is_integer else ""
+    def attribute(self, node: ast.Attribute) -> Checked:
+        """Check a field of an element."""
+        raise NotImplementedError
 
     # -- expressions -----------------------------------------------------------------------------------------------------
 
@@ -230,8 +56,12 @@ class ExpressionChecker:
                 return self._constant(node, node.value)
             case ast.Name():
                 return self._name(node)
+            case ast.Attribute(value=ast.Subscript()):
+                return self.attribute(node)
             case ast.Attribute():
                 return self._constant(node, self.resolve(node))
+            case ast.Subscript():
+                return self.subscript(node)
             case ast.BinOp():
                 return self.binary(node, node.left, node.op, node.right)
             case ast.UnaryOp():
@@ -243,7 +73,7 @@ class ExpressionChecker:
             case ast.IfExp():
                 return self._conditional(node, wanted)
             case ast.Call():
-                return self._call(node)
+                return self.call(node)
         self.unsupported(node)
         return None
 
@@ -266,69 +96,26 @@ class ExpressionChecker:
             return None
         return None if checked is None else as_condition(checked)
 
-    def _constant(self, node: ast.expr, value: object) -> Checked:
-        match value:
-            case bool():
-                return tree.Const(type=BOOL, value=value)
-            case int() | float():
-                return Literal(value)
-            case None:
-                self.error(node, "None is not a value of typed Python")
-            case str() | bytes():
-                self.error(
-                    node, "text is not a value of typed Python", "pass bytes as an array of u8"
-                )
-            case _Missing():
-                pass
-            case _:
-                name = ast.unparse(node)
-                self.error(
-                    node, f"{name} is {_article(value)}, which is no number", _how_to_use(value)
-                )
-        return None
-
-    def _name(self, node: ast.Name) -> Checked:
-        if node.id not in self.variables:
-            return self._constant(node, self.resolve(node))
-        if self.assigned is not None and node.id not in self.assigned:
-            self.error(
-                node, f"{node.id} may not have a value here", f"assign to it before: {node.id} = 0"
-            )
-        kind = self.variables[node.id]
-        return None if kind is None else tree.Get(variable=tree.Variable(name=node.id, type=kind))
-
-    def resolve(self, node: ast.expr) -> object:
-        """What a dotted name means outside the function; `_MISSING` after an error."""
-        if isinstance(node, ast.Name):
-            if node.id in self.variables:
-                return _VARIABLE
-            try:
-                return self.definition.lookup(node.id)
-            except KeyError:
-                self.error(node, f"{node.id} is not defined")
-                return _MISSING
-        if isinstance(node, ast.Attribute):
-            owner = self.resolve(node.value)
-            if isinstance(owner, _Missing):
-                if owner is _VARIABLE:
-                    self.error(node, f"{ast.unparse(node.value)} has no attributes")
-                return _MISSING
-            if isinstance(owner, ModuleType | type) and hasattr(owner, node.attr):
-                return getattr(owner, node.attr)
-            self.error(node, f"{ast.unparse(node)} is not defined")
-            return _MISSING
-        self.error(node, "only a name can be called, or looked into")
-        return _MISSING
-
     def binary(
         self, node: ast.expr | ast.AugAssign, left: ast.expr, op: ast.operator, right: ast.expr
     ) -> Checked:
         """An operator with two operands."""
+        return self.binary_of(node, (left, self.expression(left)), op, right)
+
+    def binary_of(
+        self,
+        node: ast.expr | ast.AugAssign,
+        read: tuple[ast.expr, Checked],
+        op: ast.operator,
+        right: ast.expr,
+    ) -> Checked:
+        """An operator whose first operand has been checked."""
+        left, first = read
         row = syntax.BINARY.get(type(op))
         if row is None:
             self.unsupported(op, node)
             return None
-        first, second = self.expression(left), self.expression(right)
+        second = self.expression(right)
         if isinstance(first, Literal) and isinstance(second, Literal):
             return self._folded(node, op, first.value, second.value)
         if row.name == "pow":
@@ -384,7 +171,7 @@ class ExpressionChecker:
         if is_rounded:
             assert value is not None  # noqa: S101  (for the type checker: said by is_rounded)
             assert not isinstance(value, Literal)  # noqa: S101  (likewise)
-            return self._converted(node, value, kind)
+            return self.converted(node, value, kind)
         return self.settle(node, value, kind)
 
     def operation(
@@ -576,155 +363,6 @@ class ExpressionChecker:
             return None
         return tree.Conditional(condition=condition, then=then, otherwise=otherwise, type=kind)
 
-    # -- calls -----------------------------------------------------------------------------------------------------------
-
-    def _call(self, node: ast.Call) -> Checked:
-        callee = self.resolve(node.func)
-        if isinstance(callee, _Missing):
-            if callee is _VARIABLE:
-                self.error(node.func, f"{ast.unparse(node.func)} is a number, not a function")
-            return None
-        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            self.error(node, "arguments are passed by position", "write them one by one, in order")
-            return None
-        definition = definition_of(callee)
-        if definition is not None:
-            return self._call_function(node, definition)
-        kind = scalar_of(callee)
-        if kind is not None:
-            return self._convert(node, kind)
-        if callee is intrinsics.bitcast:
-            return self._bitcast(node)
-        builtin = syntax.FUNCTIONS.get(callee) if callable(callee) else None
-        if builtin is not None:
-            return self._call_builtin(node, builtin)
-        name = ast.unparse(node.func)
-        self.error(
-            node.func,
-            f"{name} cannot be called here: it is not compiled",
-            _how_to_call(callee, name),
-        )
-        return None
-
-    def _call_function(self, node: ast.Call, definition: Definition) -> Checked:
-        values = [self.expression(each) for each in node.args]
-        signature = self.callee(node, definition, [self.type_of(each) for each in values])
-        if signature is None:
-            return None
-        if len(values) != len(signature.params):
-            self.error(
-                node,
-                f"{signature.name} takes {_count(len(signature.params), 'argument')}, not {len(values)}",
-            )
-            return None
-        arguments = [
-            self.settle(each, value, kind)
-            for each, value, kind in zip(node.args, values, signature.params, strict=True)
-        ]
-        if None in arguments:
-            return None
-        self.callees[node] = signature
-        settled = tuple(each for each in arguments if each is not None)
-        return tree.Call(callee=signature, arguments=settled, place=tree.place_of(node))
-
-    def _convert(self, node: ast.Call, kind: Scalar) -> Checked:
-        (value,) = self._arguments(node, 1) or (None,)
-        if value is None:
-            return None
-        if isinstance(value, Literal):
-            try:
-                folded = operations.convert(kind, value.value)
-            except (ValueError, OverflowError) as error:
-                self.error(node, str(error))
-                return None
-            self.operations[node] = partial(operations.convert, kind)
-            return tree.Const(type=kind, value=folded)
-        if value.type is None:
-            self.error(node.args[0], "this call has no value", "its function returns None")
-            return None
-        if value.type == kind:
-            self.operations[node] = partial(operations.convert, kind)
-            return value
-        if kind is BOOL:
-            self.operations[node] = partial(operations.convert, kind)
-            return as_condition(value)
-        return self.operation(node, "convert", kind, (value,))
-
-    def _arguments(self, node: ast.Call, count: int) -> list[Checked] | None:
-        values = [self.expression(each) for each in node.args]
-        if len(values) == count:
-            return values
-        self.error(
-            node, f"{ast.unparse(node.func)} takes {_count(count, 'argument')}, not {len(values)}"
-        )
-        return None
-
-    def _type_argument(self, node: ast.Call) -> tuple[Scalar, Checked] | None:
-        """The two arguments of `wrap` and `bitcast`: a type and a value."""
-        if len(node.args) != 2:
-            self.error(node, f"{ast.unparse(node.func)} takes a type and a number")
-            return None
-        kind = scalar_of(self.resolve(node.args[0]))
-        if kind is None or kind is BOOL:
-            self.error(node.args[0], "this is no number type", "write u32, for example")
-            return None
-        value = self.expression(node.args[1])
-        if isinstance(value, Literal):
-            self.error(
-                node.args[1], "the type of this number is not known", "write i64(...) around it"
-            )
-            return None
-        return kind, value
-
-    def _bitcast(self, node: ast.Call) -> Checked:
-        found = self._type_argument(node)
-        if found is None or not isinstance(value := found[1], tree.Expr) or value.type is None:
-            return None
-        kind = found[0]
-        if value.type.bits != kind.bits:
-            self.error(node, f"{value.type} and {kind} differ in width")
-            return None
-        cast = self.operation(node, "bitcast", kind, (value,))
-        self.operations[node] = partial(operations.bitcast, kind, value.type)
-        return cast
-
-    def _call_builtin(self, node: ast.Call, builtin: syntax.Builtin) -> Checked:
-        if builtin.takes_type:
-            found = self._type_argument(node)
-            if found is None or not isinstance(value := found[1], tree.Expr):
-                return None
-            kind = found[0]
-            if not self.wants(node, kind, builtin.on, builtin.name) or not self.wants(
-                node, value.type, builtin.on, builtin.name
-            ):
-                return None
-            return self.operation(node, builtin.name, kind, (value,))
-        values = self._arguments(node, builtin.operand_count)
-        if values is None:
-            return None
-        met = self.meet(node, values, ast.unparse(node.func))
-        if (
-            met is not None
-            and met.is_integer
-            and builtin.on == "f"
-            and all(isinstance(value, Literal) or widens(met, F64) for value in values)
-        ):
-            met = F64
-        if met is None or not self.wants(node, met, builtin.on, ast.unparse(node.func)):
-            return None
-        operands = [
-            self.settle(each, value, met) for each, value in zip(node.args, values, strict=True)
-        ]
-        return self.operation(node, builtin.name, met, operands)
-
-
-class _Missing:
-    """What a name resolves to that has no value outside the function."""
-
-
-_MISSING: Final = _Missing()
-_VARIABLE: Final = _Missing()
-
 
 def as_condition(value: tree.Expr) -> tree.Expr:
     """A value as a bool: whether it is not zero."""
@@ -743,31 +381,3 @@ def negated(condition: tree.Expr) -> tree.Expr:
         otherwise=tree.Const(type=BOOL, value=True),
         type=BOOL,
     )
-
-
-def _characters(text: str, bytes_offset: int) -> int:
-    """A column in characters: Python's syntax trees count bytes of UTF-8."""
-    return len(text.encode()[:bytes_offset].decode(errors="ignore"))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"
-
-
-def _article(value: object) -> str:
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
-
-
-def _how_to_use(value: object) -> str:
-    if isinstance(value, list | tuple | dict | set):
-        return "pass its elements as an array"
-    return "call it" if callable(value) else ""
-
-
-def _how_to_call(callee: object, name: str) -> str:
-    if callee is print:
-        return "print in the caller"
-    if getattr(callee, "__module__", "") in {"builtins", "math"}:
-        return ""
-    return f"put @interlock.jit above {name}" if callable(callee) else ""

@@ -6,6 +6,7 @@ fails stores it in a global, exported as `FAILURE_EXPORT`, and traps.  `Lowered.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,13 +18,19 @@ from interlock.bytecode import (
     FuncType,
     Global,
     GlobalType,
+    Import,
+    Limits,
+    MemArg,
+    MemoryType,
     Module,
     ValType,
 )
 from interlock.errors import InternalError
 from interlock.typed_python import tree
 from interlock.typed_python.body_builder import FAILURE_GLOBAL, BodyBuilder
-from interlock.typed_python.lower_operations import OPERATIONS, Operands, compare, constant
+from interlock.typed_python.layout import ArrayType, Type
+from interlock.typed_python.lower_operations import OPERATIONS, compare
+from interlock.typed_python.operands import OVERFLOW, Operands, constant
 from interlock.typed_python.scalars import BOOL, Scalar
 
 if TYPE_CHECKING:
@@ -32,6 +39,15 @@ if TYPE_CHECKING:
     from interlock.typed_python.tree import Place
 
 FAILURE_EXPORT: Final = "interlock.failure"
+MEMORY_IMPORT: Final = ("interlock", "memory")
+_PAGES_MIN: Final = 1
+
+
+class MemoryUse(enum.Enum):
+    """Where the memory comes from that arrays lie in."""
+
+    IMPORTED = "imported"  # of other instances too
+    EXPORTED = "exported"  # its own, as `memory`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +70,12 @@ class Lowered:
     exports: Mapping[tree.Signature, str]
 
 
-def lower(program: tree.Program) -> Lowered:
-    """Make a module; inlined functions are compiled into their callers, and by themselves only if exported."""
-    return _ModuleLowering(program).run()
+def lower(program: tree.Program, memory: MemoryUse = MemoryUse.IMPORTED) -> Lowered:
+    """Make a module; inlined functions are compiled into their callers, and by themselves only if exported.
+
+    A program without arrays has no memory.
+    """
+    return _ModuleLowering(program).run(memory)
 
 
 class _ModuleLowering:
@@ -73,7 +92,7 @@ class _ModuleLowering:
         self.indices = {signature: index for index, signature in enumerate(kept)}
         self.failures: dict[Failure, int] = {}
 
-    def run(self) -> Lowered:
+    def run(self, memory: MemoryUse) -> Lowered:
         types: dict[FuncType, int] = {}
         functions = []
         for signature in self.indices:
@@ -89,8 +108,24 @@ class _ModuleLowering:
             type=GlobalType(value_type=ValType.I32, mutable=True),
             init=Const(type=ValType.I32, bits=0),
         )
+        has_memory = any(
+            isinstance(kind, ArrayType) for each in self.indices for kind in each.params
+        )
+        memory_type = MemoryType(limits=Limits(minimum=_PAGES_MIN))
+        imports: list[Import] = []
+        memories: list[MemoryType] = []
+        if has_memory and memory is MemoryUse.IMPORTED:
+            owner, name = MEMORY_IMPORT
+            imports.append(
+                Import(module=owner, name=name, kind=ExternKind.MEMORY, desc=memory_type)
+            )
+        elif has_memory:
+            memories.append(memory_type)
+            exports.append(Export(name="memory", kind=ExternKind.MEMORY, index=0))
         module = Module(
             types=tuple(types),
+            imports=tuple(imports),
+            memories=tuple(memories),
             functions=tuple(functions),
             globals=(failure,),
             exports=tuple(exports),
@@ -112,7 +147,15 @@ class _ModuleLowering:
 def func_type(signature: tree.Signature) -> FuncType:
     """The byte-code's type of a function."""
     result = () if signature.result is None else (signature.result.val_type,)
-    return FuncType(tuple(kind.val_type for kind in signature.params), result)
+    params = tuple(each for kind in signature.params for each in value_types(kind))
+    return FuncType(params, result)
+
+
+def value_types(kind: Type) -> tuple[ValType, ...]:
+    """What a parameter is in byte-code: of an array, its address and its lengths."""
+    if isinstance(kind, ArrayType):
+        return ValType.I32, *(ValType.I64,) * kind.dimensions
+    return (kind.val_type,)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,11 +174,11 @@ class _FunctionLowering:
     def __init__(self, module: _ModuleLowering, function: tree.Function) -> None:
         self.module = module
         self.to = BodyBuilder(func_type(function.signature).params, self._failure)
-        self.frames = [self._frame(function, range(len(function.params)), 0)]
+        self.frames = [self._frame(function, range(len(self.to.locals)), 0)]
 
     @staticmethod
     def _frame(function: tree.Function, params: Sequence[int], exit_label: int) -> _Frame:
-        names = [each.name for each in function.params]
+        names = [name for each in function.params for name in _names(each)]
         return _Frame(
             function=function,
             locals=dict(zip(names, params, strict=True)),
@@ -196,6 +239,11 @@ class _FunctionLowering:
                 self._conditional(node)
             case tree.Call():
                 self._call(node)
+            case tree.Load():
+                self._address(node.access)
+                to.emit(node.access.element.load, _memory_argument(node.access))
+            case tree.Length():
+                to.emit("local.get", self.frames[-1].locals[f"{node.array.name}.{node.dimension}"])
 
     def _conditional(self, node: tree.Conditional) -> None:
         if node.type is BOOL and _is(node.then, 0) and _is(node.otherwise, 1):
@@ -211,7 +259,11 @@ class _FunctionLowering:
 
     def _call(self, node: tree.Call) -> None:
         for argument in node.arguments:
-            self.expression(argument)
+            if isinstance(argument, tree.Array):
+                for name in _names(argument):
+                    self.to.emit("local.get", self.frames[-1].locals[name])
+            else:
+                self.expression(argument)
         index = self.module.indices.get(node.callee)
         if not node.callee.definition.is_inlined:
             if index is None:
@@ -225,7 +277,7 @@ class _FunctionLowering:
     def _inline(self, function: tree.Function) -> None:
         """Write the callee's body in place of a call; its arguments are on the stack."""
         to = self.to
-        params = [to.new_local(each.type.val_type) for each in function.params]
+        params = [to.new_local(each) for each in func_type(function.signature).params]
         for local in reversed(params):
             to.emit("local.set", local)
         result = function.signature.result
@@ -234,6 +286,50 @@ class _FunctionLowering:
         self._body(function)
         self.frames.pop()
         to.close()
+
+    def _address(self, access: tree.Access) -> None:
+        """Push the address of an element; `IndexError` if there is none."""
+        to, array = self.to, access.array
+        lengths = [
+            self.frames[-1].locals[f"{array.name}.{at}"] for at in range(array.type.dimensions)
+        ]
+        held: list[int] = []
+        for index in access.indices:
+            local = to.take(ValType.I64)
+            self.expression(index)
+            to.emit("local.set", local)
+            held.append(local)
+        for at, (local, length) in enumerate(zip(held, lengths, strict=True)):
+            is_outside = f"local.get:{local} local.get:{length} i64.ge_u"
+            to.write(is_outside)
+            to.open("if")
+            to.write(f"local.get:{local} local.get:{length} i64.add local.set:{local} {is_outside}")
+            to.fail_if(
+                "IndexError", f"index out of range in dimension {at} of {array.name}", access.place
+            )
+            to.close()
+        to.write(f"local.get:{held[0]}")
+        for local, length in zip(held[1:], lengths[1:], strict=True):
+            to.write(f"local.get:{length} i64.mul local.get:{local} i64.add")
+        base = self.frames[-1].locals[array.name]
+        to.write(
+            f"i32.wrap_i64 i32.const:{array.type.element.size_bytes} i32.mul local.get:{base} i32.add"
+        )
+        to.give(*held)
+
+    def _store(self, node: tree.Store) -> None:
+        to, element = self.to, node.access.element
+        value = to.take(element.scalar.val_type)
+        self.expression(node.value)
+        to.emit("local.set", value)
+        self._address(node.access)
+        if element.is_narrow and not isinstance(node.value, tree.Const):
+            to.write(f"local.get:{value} i32.const:{element.minimum} i32.sub")
+            to.write(f"i32.const:{element.maximum - element.minimum} i32.gt_u")
+            to.fail_if(OVERFLOW, f"the value does not fit {element}", node.access.place)
+        to.emit("local.get", value)
+        to.emit(element.store, _memory_argument(node.access))
+        to.give(value)
 
     # -- statements ------------------------------------------------------------------------------------------------------
 
@@ -249,6 +345,8 @@ class _FunctionLowering:
             case tree.Assign():
                 self.expression(node.value)
                 to.emit("local.set", self.local(node.variable))
+            case tree.Store():
+                self._store(node)
             case tree.Evaluate():
                 self.expression(node.value)
                 if node.value.type is not None:
@@ -374,6 +472,17 @@ class _FunctionLowering:
             one_way(stop, start, is_negative=True)
             to.close()
         to.emit("local.set", remaining)
+
+
+def _names(param: tree.Variable | tree.Array) -> list[str]:
+    """The names of the locals of a parameter."""
+    if isinstance(param, tree.Array):
+        return [param.name, *(f"{param.name}.{at}" for at in range(param.type.dimensions))]
+    return [param.name]
+
+
+def _memory_argument(access: tree.Access) -> MemArg:
+    return MemArg(align=access.element.size_bytes.bit_length() - 1, offset=access.offset)
 
 
 def _is(node: tree.Expr, value: int) -> bool:

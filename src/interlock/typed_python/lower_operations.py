@@ -5,93 +5,27 @@ Operands are on the stack, in order.  An operation that needs them more than onc
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from interlock.bytecode import ValType
-from interlock.typed_python import tree
-from interlock.typed_python.scalars import BOOL, Scalar
+from interlock.typed_python import lower_conversions, tree
+from interlock.typed_python.operands import (
+    OVERFLOW,
+    Lowering,
+    Operands,
+    constant,
+    narrow,
+    out_of_range,
+    suffix,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from interlock.typed_python.body_builder import BodyBuilder
+    from interlock.typed_python.scalars import Scalar
 
-OVERFLOW: Final = "OverflowError"
 ZERO_DIVISION: Final = "ZeroDivisionError"
 _I32: Final = ValType.I32
 _I64: Final = ValType.I64
-
-
-def constant(to: BodyBuilder, kind: Scalar, value: float) -> None:
-    """Push a number."""
-    if kind.is_float:
-        layout = "<f" if kind.bits == 32 else "<d"
-        to.emit(f"{kind.val_type}.const", int.from_bytes(struct.pack(layout, value), "little"))
-    else:
-        bits = 32 if kind is BOOL else kind.bits
-        number = int(value)
-        to.emit(
-            f"{kind.val_type}.const", number - (1 << bits) if number >> (bits - 1) == 1 else number
-        )
-
-
-def out_of_range(kind: Scalar) -> str:
-    """The message of an overflow."""
-    return f"the result does not fit {kind}"
-
-
-class Operands:
-    """The operands of one operation: written in order on the stack, or held where they can be had again and again."""
-
-    def __init__(
-        self,
-        to: BodyBuilder,
-        nodes: tuple[tree.Expr, ...],
-        push: Callable[[tree.Expr], None],
-    ) -> None:
-        self._to = to
-        self._nodes = nodes
-        self._push = push
-        self._locals: dict[int, int] = {}
-
-    def push(self) -> None:
-        """Write all of them."""
-        for node in self._nodes:
-            self._push(node)
-
-    def hold(self) -> None:
-        """Compute them, for `get`; constants and variables stay what they are, since no expression changes a variable."""
-        for index, node in enumerate(self._nodes):
-            if isinstance(node, tree.Const | tree.Get) or node.type is None:
-                continue
-            self._push(node)
-            local = self._locals[index] = self._to.take(node.type.val_type)
-            self._to.emit("local.set", local)
-
-    def get(self, *indices: int) -> None:
-        """Push operands that are held."""
-        for index in indices:
-            if index in self._locals:
-                self._to.emit("local.get", self._locals[index])
-            else:
-                self._push(self._nodes[index])
-
-    def constant(self, index: int) -> int | float | None:
-        """The value of an operand that is constant."""
-        node = self._nodes[index]
-        return node.value if isinstance(node, tree.Const) else None
-
-    def done(self) -> None:
-        """Give back what held them."""
-        self._to.give(*self._locals.values())
-
-
-Lowering: TypeAlias = "Callable[[BodyBuilder, tree.Operation, Operands], None]"
-
-
-def _suffix(kind: Scalar) -> str:
-    return "s" if kind.is_signed else "u"
 
 
 def _plain(instruction: str) -> Lowering:
@@ -99,7 +33,7 @@ def _plain(instruction: str) -> Lowering:
 
     def lower(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
         operands.push()
-        name = instruction.replace("_x", f"_{_suffix(node.kind)}")
+        name = instruction.replace("_x", f"_{suffix(node.kind)}")
         to.emit(f"{node.kind.val_type}.{name}")
 
     return lower
@@ -125,27 +59,12 @@ def _additive(name: str) -> Lowering:
 
 def _through_64_bits(to: BodyBuilder, node: tree.Operation, operands: Operands, name: str) -> None:
     """32-bit operands: 64 bits hold the exact result, which is looked at and cut."""
-    extend = f"i64.extend_i32_{_suffix(node.kind)}"
+    extend = f"i64.extend_i32_{suffix(node.kind)}"
     for index in range(2):
         operands.get(index)
         to.emit(extend)
     to.emit(f"i64.{name}")
-    _narrow(to, node)
-
-
-def _narrow(to: BodyBuilder, node: tree.Operation) -> None:
-    """An i64 with an exact result, as a 32-bit integer."""
-    exact = to.take(_I64)
-    to.emit("local.tee", exact)
-    if node.kind.is_signed:
-        # One unsigned comparison for both ends: LLVM knows it as the overflow flag.
-        to.emit("i64.const", 1 << 31)
-        to.emit("i64.add")
-    to.write("i64.const:4294967295 i64.gt_u")
-    to.fail_if(OVERFLOW, out_of_range(node.kind), node.place)
-    to.emit("local.get", exact)
-    to.emit("i32.wrap_i64")
-    to.give(exact)
+    narrow(to, node)
 
 
 def _add_64(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
@@ -158,7 +77,7 @@ def _add_64(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
         # Adding something that is not negative: smaller means that it has wrapped.
         other = 1 if constants[0] is not None else 0
         operands.get(other)
-        to.emit("i64.gt_s" if (constants[1 - other] or 0) < 0 else f"i64.lt_{_suffix(node.kind)}")
+        to.emit("i64.gt_s" if (constants[1 - other] or 0) < 0 else f"i64.lt_{suffix(node.kind)}")
     else:
         _differs_from_both(to, operands, result)
     to.fail_if(OVERFLOW, out_of_range(node.kind), node.place)
@@ -213,7 +132,7 @@ def _mul_64(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
             _open_division(to, node, operands, divisor)
         to.emit("local.get", result)
         operands.get(divisor)
-        to.emit(f"i64.div_{_suffix(node.kind)}")
+        to.emit(f"i64.div_{suffix(node.kind)}")
         operands.get(1 - divisor)
         to.emit("i64.ne")
         if is_tested:
@@ -407,7 +326,7 @@ def _lshift(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
     to.emit(f"{w}.shl")
     to.emit("local.tee", result)
     operands.get(1)
-    to.emit(f"{w}.shr_{_suffix(kind)}")
+    to.emit(f"{w}.shr_{suffix(kind)}")
     operands.get(0)
     to.emit(f"{w}.ne")
     to.fail_if(OVERFLOW, out_of_range(kind), node.place)
@@ -425,7 +344,7 @@ def _rshift(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
     operands.get(0)
     if count is not None and count < kind.bits:
         operands.get(1)
-        to.emit(f"{w}.shr_{_suffix(kind)}")
+        to.emit(f"{w}.shr_{suffix(kind)}")
     elif kind.is_signed:
         constant(to, kind, kind.bits - 1)
         operands.get(1)
@@ -513,7 +432,7 @@ def _extremum(comparison: str) -> Lowering:
 def compare(kind: Scalar, name: str) -> str:
     """The instruction that compares two values of a type."""
     is_plain = kind.is_float or name in {"eq", "ne"}
-    return f"{kind.val_type}.{name}" if is_plain else f"{kind.val_type}.{name}_{_suffix(kind)}"
+    return f"{kind.val_type}.{name}" if is_plain else f"{kind.val_type}.{name}_{suffix(kind)}"
 
 
 def _checked_sqrt(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
@@ -525,103 +444,6 @@ def _checked_sqrt(to: BodyBuilder, node: tree.Operation, operands: Operands) -> 
     operands.get(0)
     to.emit(f"{node.kind.val_type}.sqrt")
     operands.done()
-
-
-# -- conversions -------------------------------------------------------------------------------------------------------------
-
-
-def _convert(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
-    source, target = operand_type(node), node.kind
-    if target.is_float:
-        operands.push()
-        if source.is_float:
-            to.emit("f64.promote_f32" if target.bits == 64 else "f32.demote_f64")
-        else:
-            to.emit(f"{target.val_type}.convert_{source.val_type}_{_suffix(source)}")
-        return
-    if source.is_float:
-        operands.hold()
-        _from_float(to, node, operands)
-        operands.done()
-    elif source is BOOL or (target.holds(source.minimum) and target.holds(source.maximum)):
-        _widen(to, source, target, operands)
-    else:
-        operands.hold()
-        _between_integers(to, node, operands)
-        operands.done()
-
-
-def operand_type(node: tree.Operation) -> Scalar:
-    """The type of the only operand."""
-    kind = node.operands[0].type
-    assert kind is not None  # noqa: S101  (the checker settles operands)
-    return kind
-
-
-def _widen(to: BodyBuilder, source: Scalar, target: Scalar, operands: Operands) -> None:
-    operands.push()
-    if source.val_type is not target.val_type:
-        to.emit(f"i64.extend_i32_{_suffix(source)}")
-
-
-def _from_float(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
-    """The two comparisons are those of the instruction, which would trap without saying why."""
-    source, target = operand_type(node), node.kind
-    w = source.val_type
-    operands.get(0, 0)
-    to.emit(f"{w}.ne")
-    to.fail_if("ValueError", "cannot convert float NaN to integer", node.place)
-    # The whole part is compared: both ends are powers of two, or 0, and so are floats.
-    whole = to.take(w)
-    operands.get(0)
-    to.emit(f"{w}.trunc")
-    to.emit("local.tee", whole)
-    constant(to, source, float(target.minimum))
-    to.emit(f"{w}.lt")
-    to.emit("local.get", whole)
-    constant(to, source, float(target.maximum + 1))
-    to.write(f"{w}.ge i32.or")
-    to.fail_if(OVERFLOW, out_of_range(target), node.place)
-    to.emit("local.get", whole)
-    to.emit(f"{target.val_type}.trunc_{w}_{_suffix(target)}")
-    to.give(whole)
-
-
-def _between_integers(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
-    source, target = operand_type(node), node.kind
-    operands.get(0)
-    if source.bits == 64 and target.bits == 32 and target.is_signed <= source.is_signed:
-        _narrow(to, node)
-        return
-    if source.bits == 64 and target.bits == 32:
-        to.write(f"i64.const:{target.maximum} i64.gt_u")
-    else:
-        # One is signed and the other is not, in the same width or a larger one: what is negative does not fit.
-        constant(to, source, 0)
-        to.emit(f"{source.val_type}.lt_s")
-    to.fail_if(OVERFLOW, out_of_range(target), node.place)
-    operands.get(0)
-    if source.bits > target.bits:
-        to.emit("i32.wrap_i64")
-    elif source.bits < target.bits:
-        to.emit("i64.extend_i32_u")
-
-
-def _wrap(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
-    source, target = operand_type(node), node.kind
-    if source.bits < target.bits:
-        _widen(to, source, target, operands)
-        return
-    operands.push()
-    if source.bits > target.bits:
-        to.emit("i32.wrap_i64")
-
-
-def _bitcast(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
-    source, target = operand_type(node), node.kind
-    operands.push()
-    if source.val_type is not target.val_type:
-        to.emit(f"{target.val_type}.reinterpret_{source.val_type}")
 
 
 OPERATIONS: Final[dict[str, Lowering]] = {
@@ -642,15 +464,15 @@ OPERATIONS: Final[dict[str, Lowering]] = {
     "abs": _abs,
     "min": _extremum("lt"),
     "max": _extremum("gt"),
-    "convert": _convert,
+    "convert": lower_conversions.convert,
     "math.sqrt": _checked_sqrt,
     "wrapping_add": _plain("add"),
     "wrapping_sub": _plain("sub"),
     "wrapping_mul": _plain("mul"),
     "wrapping_neg": _plain_neg,
     "wrapping_shl": _plain("shl"),
-    "wrap": _wrap,
-    "bitcast": _bitcast,
+    "wrap": lower_conversions.wrap,
+    "bitcast": lower_conversions.bitcast,
     "clz": _plain("clz"),
     "ctz": _plain("ctz"),
     "popcnt": _plain("popcnt"),

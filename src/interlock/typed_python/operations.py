@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from interlock.typed_python.scalars import BOOL, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from interlock.typed_python.layout import Element
 
 Value: TypeAlias = int | float
 
@@ -105,6 +107,26 @@ def bitcast(kind: Scalar, source: Scalar, value: Value) -> Value:
     packed = struct.pack(_FORMATS[source.name], value)
     cast: Value = struct.unpack(_FORMATS[kind.name], packed)[0]
     return cast
+
+
+def load(field: str | None, array: Any, *indices: int) -> Value:
+    """A number of an array, or of a field of a struct in one."""
+    found = array[indices[0] if len(indices) == 1 else indices]
+    if field is not None:
+        found = found[field]
+    return found.item() if hasattr(found, "item") else found  # type: ignore[no-any-return]  # numpy's numbers as Python's
+
+
+def store(element: Element, field: str | None, value: Value, array: Any, *indices: int) -> None:
+    """Write a number, if the element holds it."""
+    if element.is_narrow and not element.minimum <= value <= element.maximum:
+        message = f"{element} does not hold {value}"
+        raise OverflowError(message)
+    index = indices[0] if len(indices) == 1 else indices
+    if field is None:
+        array[index] = value
+    else:
+        array[index][field] = value
 
 
 REFERENCES: Final[dict[str, Callable[..., Value]]] = {

@@ -9,16 +9,18 @@ from __future__ import annotations
 import ast
 import operator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interlock.typed_python import operations
-from interlock.typed_python.scalars import BOOL, Scalar
+from interlock.typed_python.layout import ArrayType
+from interlock.typed_python.scalars import BOOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from interlock.typed_python import tree
     from interlock.typed_python.check import Annotated, CheckedProgram
+    from interlock.typed_python.layout import Type
 
 
 def reference(checked: CheckedProgram, signature: tree.Signature) -> Callable[..., object]:
@@ -36,8 +38,10 @@ def reference(checked: CheckedProgram, signature: tree.Signature) -> Callable[..
     return call
 
 
-def argument(kind: Scalar, value: object) -> operations.Value:
-    """A value from outside as a parameter of this type, with the exceptions of a compiled call."""
+def argument(kind: Type, value: object) -> Any:
+    """A value from outside as a parameter of this type, with the exceptions of a compiled call; arrays stay what they are."""
+    if isinstance(kind, ArrayType):
+        return value
     if kind is BOOL:
         if not isinstance(value, bool):
             message = f"bool is wanted, not {type(value).__name__}"
@@ -93,7 +97,7 @@ class _Rewriter:
     ) -> None:
         self._annotated = annotated
         self._function = function
-        self.names: dict[str, Callable[..., operations.Value]] = {}
+        self.names: dict[str, Callable[..., operations.Value | None]] = {}
 
     def rewrite(self, node: ast.AST) -> ast.AST:
         """Rewrite a node, and convert its value where the checker does."""
@@ -114,10 +118,22 @@ class _Rewriter:
                 return ast.copy_location(ast.Pass(), node)
             case ast.AnnAssign(value=ast.expr() as value):
                 return self._assign(node, node.target, self._expr(value))
+            case ast.Assign(targets=[target]) if target in self._annotated.stores:
+                return self._store(node, target, self._expr(node.value))
+            case ast.AnnAssign(value=ast.expr() as value) if node.target in self._annotated.stores:
+                return self._store(node, node.target, self._expr(value))
+            case ast.AugAssign() if run is not None and node.target in self._annotated.stores:
+                return self._augmented(node, run)
             case ast.AugAssign() if run is not None:
                 name = ast.Name(id=ast.unparse(node.target), ctx=ast.Load())
                 operands = [ast.copy_location(name, node.target), self._expr(node.value)]
                 return self._assign(node, node.target, self._call(node, run, operands))
+            case ast.Call() if node in self._annotated.loads:
+                return self._call(
+                    node, self._annotated.loads[node], [self._expr(each) for each in node.args]
+                )
+            case ast.Subscript() | ast.Attribute() if node in self._annotated.loads:
+                return self._call(node, self._annotated.loads[node], self._place(node))
             case ast.BinOp() if run is not None:
                 return self._call(node, run, [self._expr(node.left), self._expr(node.right)])
             case ast.UnaryOp() if run is not None:
@@ -131,6 +147,44 @@ class _Rewriter:
                 return self._call(node, run, [self._expr(each) for each in values])
         fields = {name: self._field(value) for name, value in ast.iter_fields(node)}
         return ast.copy_location(type(node)(**fields), node)
+
+    def _place(self, node: ast.expr) -> list[ast.expr]:
+        """The array and the indices of an element."""
+        subscript = node.value if isinstance(node, ast.Attribute) else node
+        assert isinstance(subscript, ast.Subscript)  # noqa: S101  (the checker has seen one)
+        index = subscript.slice
+        nodes = index.elts if isinstance(index, ast.Tuple) else [index]
+        return [subscript.value, *map(self._expr, nodes)]
+
+    def _store(self, node: ast.stmt, target: ast.expr, value: ast.expr) -> ast.AST:
+        return self._stored(node, target, value, self._place(target))
+
+    def _stored(
+        self, node: ast.stmt, target: ast.expr, value: ast.expr, place: list[ast.expr]
+    ) -> ast.AST:
+        called = self._call(node, self._annotated.stores[target], [value, *place])
+        return ast.copy_location(ast.Expr(value=called), node)
+
+    def _augmented(self, node: ast.AugAssign, run: Callable[..., operations.Value]) -> ast.AST:
+        """The indices are computed once; the block is one for the sake of being one statement."""
+        array, *indices = self._place(node.target)
+        names = [f"$index{at}" for at in range(len(indices))]
+        held: list[ast.expr] = [
+            ast.copy_location(ast.Name(id=name, ctx=ast.Load()), node) for name in names
+        ]
+        field = node.target.attr if isinstance(node.target, ast.Attribute) else None
+        read = self._call(node, partial(operations.load, field), [array, *held])
+        value = self._call(node, run, [read, self._expr(node.value)])
+        assigned = [
+            self._assign(node, ast.Name(id=name, ctx=ast.Store()), index)
+            for name, index in zip(names, indices, strict=True)
+        ]
+        stored = self._stored(node, node.target, value, [array, *held])
+        body = [each for each in (*assigned, stored) if isinstance(each, ast.stmt)]
+        return ast.copy_location(
+            ast.If(test=ast.copy_location(ast.Constant(value=True), node), body=body, orelse=[]),
+            node,
+        )
 
     def _field(self, value: object) -> object:
         if isinstance(value, list):
@@ -159,7 +213,7 @@ class _Rewriter:
         return ast.copy_location(ast.Assign(targets=[target], value=value), node)
 
     def _call(
-        self, node: ast.AST, run: Callable[..., operations.Value], operands: list[ast.expr]
+        self, node: ast.AST, run: Callable[..., operations.Value | None], operands: list[ast.expr]
     ) -> ast.expr:
         """A call of a function under a name that no source has."""
         name = f"${len(self.names)}"

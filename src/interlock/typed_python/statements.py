@@ -1,4 +1,4 @@
-"""Check, second half: statements, the types of variables, and where variables certainly have a value.
+"""Check, statements: control, the types of variables, and where variables certainly have a value.
 
 The types of variables are found by checking the function again and again, silently, until they no longer change: each pass
 collects what is assigned to a variable, and its type is the one in which all of that meets.  Literals decide last.
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from interlock import limits
 from interlock.typed_python import syntax, tree
-from interlock.typed_python.expressions import (
+from interlock.typed_python.calls import CallChecker
+from interlock.typed_python.layout import ArrayType, Type
+from interlock.typed_python.scalars import BOOL, F64, I64, Scalar, common
+from interlock.typed_python.values import (
     Checked,
-    ExpressionChecker,
     Literal,
+    array_type_of,
+    element_of,
     scalar_of,
 )
-from interlock.typed_python.scalars import BOOL, F64, I64, Scalar, common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 _RESULT: Final = "return"  # as a variable: no name of Python's
 
 
-class StatementChecker(ExpressionChecker):
+class StatementChecker(CallChecker):
     """One function, for one choice of parameter types."""
 
     def __init__(self, definition: Definition, source: ast.FunctionDef) -> None:
@@ -42,10 +45,14 @@ class StatementChecker(ExpressionChecker):
 
     # -- the function ----------------------------------------------------------------------------------------------------
 
-    def function(self, params: Sequence[Scalar]) -> tuple[tree.Stmt, ...]:
+    def function(self, params: Sequence[Type]) -> tuple[tree.Stmt, ...]:
         """Check the body; errors are in `diagnostics`."""
         names = [each.arg for each in self.source.args.args]
-        self.declared = dict(zip(names, params, strict=True))
+        for name, given in zip(names, params, strict=True):
+            if isinstance(given, ArrayType):
+                self.arrays[name] = tree.Array(name=name, type=given)
+            else:
+                self.declared[name] = given
         assigned = {
             each.id
             for each in ast.walk(self.source)
@@ -55,7 +62,7 @@ class StatementChecker(ExpressionChecker):
             for each in ast.walk(self.source)
             if isinstance(each, ast.MatchAs) and each.name
         }
-        self.variables = dict.fromkeys(sorted(assigned)) | self.declared
+        self.variables = dict.fromkeys(sorted(assigned - set(self.arrays))) | self.declared
         if not self.is_result_declared:
             self.variables[_RESULT] = None
         for _ in range(limits.PYTHON_INFERENCE_PASSES_MAX):
@@ -161,8 +168,19 @@ class StatementChecker(ExpressionChecker):
         return stmts
 
     def _store(self, target: ast.expr, node: ast.expr, value: Checked) -> list[tree.Stmt]:
+        if isinstance(target, ast.Subscript) or (
+            isinstance(target, ast.Attribute) and isinstance(target.value, ast.Subscript)
+        ):
+            return self.store(target, node, value)
         if not isinstance(target, ast.Name):
             self.unsupported(target)
+            return []
+        if target.id in self.arrays:
+            self.error(
+                target,
+                f"{target.id} is an array, and cannot be assigned to",
+                "write an index behind it",
+            )
             return []
         self._note(target.id, value)
         if self.assigned is not None:
@@ -199,7 +217,9 @@ class StatementChecker(ExpressionChecker):
             self.unsupported(node.target)
             return []
         kind = self.annotation(node.annotation)
-        if kind is None:
+        if isinstance(kind, ArrayType):
+            self.error(node, "arrays are parameters, not variables")
+        if not isinstance(kind, Scalar):
             return []
         name = node.target.id
         if self.declared.setdefault(name, kind) != kind:
@@ -210,24 +230,33 @@ class StatementChecker(ExpressionChecker):
             return []
         return self._store(node.target, node.value, self.expression(node.value, kind))
 
-    def annotation(self, node: ast.expr) -> Scalar | None:
+    def annotation(self, node: ast.expr) -> Type | None:
         """The type that an annotation names."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node = ast.copy_location(ast.parse(node.value, mode="eval").body, node)
-        found = (
-            scalar_of(self.resolve(node)) if isinstance(node, ast.Name | ast.Attribute) else None
-        )
+        found: Type | None = None
+        if isinstance(node, ast.Name | ast.Attribute):
+            value = self.resolve(node)
+            found = scalar_of(value) or array_type_of(value)
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name | ast.Attribute):
+            dimensions = getattr(self.resolve(node.value), "dimensions", None)
+            is_name = isinstance(node.slice, ast.Name | ast.Attribute)
+            element = element_of(self.resolve(node.slice)) if is_name else None
+            if isinstance(dimensions, int) and element is not None:
+                found = ArrayType(element, dimensions)
         if found is None:
             self.error(
                 node,
                 f"{ast.unparse(node)} is not a type of typed Python",
-                "write i32, u32, i64, u64, f32 or f64 of interlock.types, or bool",
+                "write i32, u32, i64, u64, f32, f64 or Array[f64] of interlock.types, or bool",
             )
         return found
 
     def _augassign(self, node: ast.AugAssign) -> list[tree.Stmt]:
-        if not isinstance(node.target, ast.Name):
-            self.unsupported(node.target)
+        if isinstance(node.target, ast.Subscript | ast.Attribute):
+            return self._augmented_element(node, node.target)
+        if node.target.id in self.arrays:
+            self.error(node, f"{node.target.id} is an array", "write a loop over its elements")
             return []
         read = ast.copy_location(ast.Name(id=node.target.id, ctx=ast.Load()), node.target)
         value = self.binary(node, read, node.op, node.value)
@@ -245,6 +274,30 @@ class StatementChecker(ExpressionChecker):
         settled = self.settle(read, value, kind)
         variable = tree.Variable(name=node.target.id, type=kind)
         return [] if settled is None else [tree.Assign(variable=variable, value=settled)]
+
+    def _augmented_element(
+        self, node: ast.AugAssign, target: ast.Subscript | ast.Attribute
+    ) -> list[tree.Stmt]:
+        """`a[i] += x`: the place is found once, then read, and written at the end."""
+        found = self.place_once(target)
+        if found is None:
+            return []
+        before, access = found
+        value = self.binary_of(node, (target, tree.Load(access=access)), node.op, node.value)
+        if isinstance(value, Literal) or value is None:
+            return []
+        if (
+            access.element.is_narrow
+            and value.type is not None
+            and value.type != access.element.scalar
+        ):
+            self.error(
+                node,
+                f"this is {value.type}, and goes into {access.element}",
+                "convert the other operand with i32(...)",
+            )
+            return []
+        return before + self.store_in(target, access, target, value)
 
     def _if(self, node: ast.If) -> list[tree.Stmt]:
         condition = self.condition(node.test)
@@ -286,6 +339,9 @@ class StatementChecker(ExpressionChecker):
             self.unsupported(node.target)
             return []
         name = node.target.id
+        if name in self.arrays:
+            self.error(node.target, f"{name} is an array", "use another variable")
+            return []
         if arguments is not None:
             for value in arguments:
                 self._note(name, value)

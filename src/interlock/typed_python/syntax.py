@@ -115,7 +115,8 @@ FUNCTIONS: Final[dict[Callable[..., Any], Builtin]] = _PYTHONS | {
 EXPRESSIONS: Final[dict[type[ast.expr], str]] = {
     ast.Constant: "integers, floats and bools; an integer or float takes the type of what it stands beside",
     ast.Name: "variables, parameters, and constants of the module or of an enclosing function",
-    ast.Attribute: "a constant or function of a module: `math.pi`",
+    ast.Attribute: "a constant or function of a module: `math.pi`; a field of a struct: `p[i].x`; `a.shape[0]`",
+    ast.Subscript: "an element of an array: `a[i]`, `a[i, j]`",
     ast.BinOp: "the operators below; the types mix where one holds every value of both",
     ast.UnaryOp: "`-`, `+`, `~`, `not`",
     ast.BoolOp: "`and`, `or`: of bools, or of conditions",
@@ -125,7 +126,7 @@ EXPRESSIONS: Final[dict[type[ast.expr], str]] = {
 }
 
 STATEMENTS: Final[dict[type[ast.stmt], str]] = {
-    ast.Assign: "to variables, also several: `a = b = 0`, `a, b = b, a`",
+    ast.Assign: "to variables and elements of arrays, also several: `a = b = 0`, `a, b = b, a`",
     ast.AnnAssign: "`x: f64 = 0`, or without a value: gives a variable its type",
     ast.AugAssign: "with the operators below",
     ast.If: "with `elif` and `else`",
@@ -158,7 +159,7 @@ INSTEAD: Final[dict[type[ast.AST], tuple[str, str]]] = {
     ast.Yield: ("yield", "write into an array"),
     ast.YieldFrom: ("yield", "write into an array"),
     ast.Starred: ("*", "write the arguments one by one"),
-    ast.Subscript: ("indexing", ""),
+    ast.Subscript: ("indexing here", "assign to a variable first"),
     ast.Slice: ("a slice", "pass the range as two numbers"),
     ast.Try: ("try", "catch the exception in the caller"),
     ast.With: ("with", "do this in the caller"),

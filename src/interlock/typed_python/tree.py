@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from interlock.typed_python.scalars import I64, Scalar
+
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Mapping
 
-    from interlock.typed_python.scalars import Scalar
+    from interlock.typed_python.layout import ArrayType, Element, Type
     from interlock.typed_python.source import Definition
 
 
@@ -112,7 +115,7 @@ class Call:
     """A call of another compiled function."""
 
     callee: Signature
-    arguments: tuple[Expr, ...]
+    arguments: tuple[Expr | Array, ...]
     place: Place
 
     @property
@@ -121,7 +124,51 @@ class Call:
         return self.callee.result
 
 
-Expr: TypeAlias = Const | Get | Tee | Operation | Comparison | Conditional | Call
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Array:
+    """An array parameter."""
+
+    name: str
+    type: ArrayType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """A number in an array: its indices are i64, negative ones count from the end; `offset` is that of a struct's field."""
+
+    array: Array
+    indices: tuple[Expr, ...]
+    element: Element
+    offset: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Reads from an array."""
+
+    access: Access
+
+    @property
+    def type(self) -> Scalar:
+        """What the element is when it has been read."""
+        return self.access.element.scalar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """The length of an array in one dimension."""
+
+    array: Array
+    dimension: int
+
+    @property
+    def type(self) -> Scalar:
+        """A length is an i64."""
+        return I64
+
+
+Expr: TypeAlias = Const | Get | Tee | Operation | Comparison | Conditional | Call | Load | Length
 
 
 # -- statements --------------------------------------------------------------------------------------------------------------
@@ -132,6 +179,14 @@ class Assign:
     """Assigns to a variable."""
 
     variable: Variable
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Writes into an array, after the value has been computed; a narrow element is an `OverflowError` if it does not fit."""
+
+    access: Access
     value: Expr
 
 
@@ -199,7 +254,9 @@ class Raise:
     place: Place
 
 
-Stmt: TypeAlias = Assign | Evaluate | If | While | ForRange | Return | Break | Continue | Raise
+Stmt: TypeAlias = (
+    Assign | Store | Evaluate | If | While | ForRange | Return | Break | Continue | Raise
+)
 
 
 # -- functions ---------------------------------------------------------------------------------------------------------------
@@ -210,7 +267,7 @@ class Signature:
     """A function with the types of its parameters: the name under which a program compiles it once."""
 
     definition: Definition
-    params: tuple[Scalar, ...]
+    params: tuple[Type, ...]
     result: Scalar | None = field(compare=False)
 
     @property
@@ -224,7 +281,7 @@ class Function:
     """A checked function."""
 
     signature: Signature
-    params: tuple[Variable, ...]
+    params: tuple[Variable | Array, ...]
     body: tuple[Stmt, ...]
 
 
@@ -233,4 +290,5 @@ class Program:
     """Checked functions that call only each other; the `exported` ones can be called from outside, under their names."""
 
     functions: tuple[Function, ...]
+    written: Mapping[Signature, frozenset[str]]  # the array parameters that each may write
     exported: tuple[Signature, ...]

@@ -1,0 +1,134 @@
+"""Arrays of compiled Python functions: numpy arrays in the sandbox's memory, and other buffers, which are copied.
+
+numpy is imported here only, when an array is first made or passed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from interlock.runtime.heap import heap
+from interlock.typed_python.layout import ArrayType, Element, Record
+from interlock.typed_python.values import element_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Shape = int | tuple[int, ...]
+
+_NUMPY_NAMES: Final = {
+    **{
+        f"{sign}{bits}": f"{word}{bits}"
+        for sign, word in (("i", "int"), ("u", "uint"))
+        for bits in (8, 16, 32, 64)
+    },
+    "f32": "float32",
+    "f64": "float64",
+    "bool": "bool",
+}
+
+
+def dtype_of(element: Element | Record) -> np.dtype[Any]:
+    """Numpy's type of an element, with the same layout."""
+    import numpy as np
+
+    if isinstance(element, Element):
+        return np.dtype(_NUMPY_NAMES[element.name])
+    return np.dtype(
+        {
+            "names": [each.name for each in element.fields],
+            "formats": [_NUMPY_NAMES[each.element.name] for each in element.fields],
+            "offsets": [each.offset for each in element.fields],
+            "itemsize": element.size_bytes,
+        }
+    )
+
+
+def empty(shape: Shape, dtype: object = float) -> npt.NDArray[Any]:
+    """A numpy array in the sandbox, for compiled functions to use without a copy; its numbers are what was there before.
+
+    `dtype` is a type of `interlock.types`, a struct, or one of numpy's.  Raises `MemoryError`.
+    """
+    import numpy as np
+
+    element = element_of(dtype)
+    kind: np.dtype[Any] = np.dtype(dtype) if element is None else dtype_of(element)  # type: ignore[call-overload]  # numpy says what it is not
+    if kind.hasobject:
+        raise TypeError("an array in the sandbox holds numbers, not objects")
+    lengths = (shape,) if isinstance(shape, int) else tuple(shape)
+    count = math.prod(lengths)
+    block = heap().allocate(count * kind.itemsize)
+    return np.asarray(block).view(kind).reshape(lengths)
+
+
+def asarray(values: npt.ArrayLike, dtype: object = None) -> npt.NDArray[Any]:
+    """The values as a numpy array in the sandbox: themselves if they are one, else a copy."""
+    import numpy as np
+
+    element = element_of(dtype)
+    kind: Any = dtype if element is None else dtype_of(element)
+    given = np.asarray(values, kind)
+    if given.flags.c_contiguous and _offset(given) is not None:
+        return given
+    made = empty(given.shape, given.dtype)
+    made[...] = given
+    return made
+
+
+def _offset(array: npt.NDArray[Any]) -> int | None:
+    """Where it lies in the sandbox."""
+    offset = array.ctypes.data - heap().base_addr
+    return offset if 0 <= offset < heap().memory.size_bytes else None
+
+
+class Passing:
+    """The arrays of one call: where each lies, and what must be copied back."""
+
+    def __init__(self) -> None:
+        self._copied: list[tuple[npt.NDArray[Any], npt.NDArray[Any], bool]] = []
+
+    def words(self, name: str, kind: ArrayType, value: object, *, is_written: bool) -> list[int]:
+        """Address and lengths of an array for a parameter; `TypeError` or `ValueError` if it does not suit."""
+        import numpy as np
+
+        given = value if isinstance(value, np.ndarray) else np.asarray(memoryview(value))  # type: ignore[arg-type]  # raises TypeError itself
+        wanted = dtype_of(kind.element)
+        if given.dtype != wanted:
+            message = f"{name} is an array of {given.dtype}, where {kind} is wanted ({wanted})"
+            raise TypeError(message)
+        if given.ndim != kind.dimensions:
+            message = f"{name} has {given.ndim} dimensions, where {kind} is wanted"
+            raise ValueError(message)
+        if is_written and not given.flags.writeable:
+            message = f"{name} is written, and cannot be: it is read-only"
+            raise ValueError(message)
+        offset = _offset(given) if given.flags.c_contiguous else None
+        if offset is None:
+            offset = self._copy(name, given, is_written=is_written)
+        return [offset, *given.shape]
+
+    def _copy(self, name: str, given: npt.NDArray[Any], *, is_written: bool) -> int:
+        import numpy as np
+
+        for at, (other, copied, is_other_written) in enumerate(self._copied):
+            if (
+                other.ctypes.data == given.ctypes.data
+                and other.shape == given.shape
+                and other.strides == given.strides
+            ):
+                self._copied[at] = (other, copied, is_written or is_other_written)
+                return copied.ctypes.data - heap().base_addr
+            if (is_written or is_other_written) and np.may_share_memory(other, given):
+                message = f"{name} overlaps another array, and one of them is written: make them with interlock.asarray"
+                raise ValueError(message)
+        copied = asarray(given)
+        self._copied.append((given, copied, is_written))
+        return copied.ctypes.data - heap().base_addr
+
+    def copy_back(self) -> None:
+        """What was written goes to where it came from."""
+        for given, copied, is_written in self._copied:
+            if is_written:
+                given[...] = copied
