@@ -77,6 +77,20 @@ class UnknownNameError(InterlockError):
         return f"there is no {self.kind} {self.name!r}{hint}"
 
 
+class MissingPackageError(InterlockError):
+    """A part of Interlock needs a package that is not installed; `extra` installs it."""
+
+    def __init__(self, *, package: str, extra: str, need: str) -> None:
+        super().__init__(package, extra, need)
+        self.package = package
+        self.extra = extra
+        self.need = need
+
+    def __str__(self) -> str:
+        """`the modelled Mac needs unicorn: pip install 'interlock[mac]'`."""
+        return f"{self.need} needs {self.package}: pip install 'interlock[{self.extra}]'"
+
+
 class CompileError(InterlockError):
     """A valid program could not be compiled."""
 

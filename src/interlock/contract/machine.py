@@ -9,25 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from interlock.contract.allow_list import LIST_SECTION, NULL, Image
-from interlock.contract.memory import MAP_FAILED, MapRequest
-from interlock.contract.memory_map import CELL_BYTES
+from interlock.contract.memory import MapRequest
 from interlock.contract.outcome import DEAD, OK, Outcome, OutcomeKind, ok
+from interlock.contract.places import Names, Region, Regions, descriptor_of, protection_of
 from interlock.contract.process import Process
 from interlock.contract.scenario import ImageText
-from interlock.contract.steps import MAIN_THREAD, Amount, Place, Step
+from interlock.contract.steps import MAIN_THREAD, Step
 from interlock.contract.threads import Thread
 from interlock.errors import ScenarioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from interlock.contract.memory_map import Protection
     from interlock.contract.profile import Profile
     from interlock.contract.scenario import Expectation, Scenario
-
-_FIRST_CALLBACK = 0x10_0000
-_CALLBACK_STEP = 64
 
 
 class Machine(Protocol):
@@ -115,54 +110,6 @@ def _judge(
     )
 
 
-class _Names:
-    """Addresses of a scenario's callbacks; the same name is the same function in every image."""
-
-    def __init__(self) -> None:
-        self._callbacks: dict[str, int] = {}
-
-    def callback(self, name: str) -> int:
-        """The address of a function, made up when the name is new."""
-        known = self._callbacks
-        return known.setdefault(name, _FIRST_CALLBACK + _CALLBACK_STEP * len(known))
-
-    def image(self, text: ImageText) -> Image:
-        """The image with words instead of names, ended by NULL as the macro does."""
-        words: list[int] = []
-        weak: set[int] = set()
-        for word in text.words:
-            prefix, colon, name = word.partition(":")
-            if word == "NULL":
-                words.append(NULL)
-            elif not colon:
-                words.append(self.callback(word))
-            elif prefix == "weak":
-                weak.add(len(words))
-                words.append(NULL)
-            elif prefix == "pair":
-                # A slice: the address of a pointer to the function, and a length.
-                words += [self.callback(f"&{name}"), 1]
-            else:
-                words += [self.callback(f"fill {number}") for number in range(int(name))]
-        if words and "unterminated" not in text.options:
-            words.append(NULL)
-        size = text.options.get("size")
-        return Image(
-            name=text.name,
-            words=tuple(words),
-            section=text.options.get("section", LIST_SECTION),
-            size_bytes=None if size is None else int(size),
-            is_in_shared_cache="shared-cache" in text.options,
-            weak_nulls=frozenset(weak),
-        )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Region:
-    address: int
-    size: int
-
-
 @dataclass(slots=True, kw_only=True)
 class _Running:
     """A thread of a scenario, and the process it belongs to."""
@@ -177,8 +124,8 @@ class ModelMachine:
     is_exact = True
 
     def __init__(self) -> None:
-        self._names = _Names()
-        self._regions: dict[str, _Region] = {}
+        self._names = Names()
+        self._regions = Regions(0)
         self._threads: dict[str, _Running] = {}
         self._verbs: Mapping[str, Callable[[_Running, Step], Outcome]] = {
             "map": self._map,
@@ -206,7 +153,7 @@ class ModelMachine:
 
     def start(self, profile: Profile, scenario: Scenario) -> Outcome:
         """A process with the scenario's images."""
-        self._names, self._regions = _Names(), {}
+        self._names, self._regions = Names(), Regions(profile.page_bytes)
         images = [self._names.image(each) for each in scenario.images]
         process = Process(profile, images=images, switches=scenario.switches)
         main = Thread(name=MAIN_THREAD)
@@ -242,11 +189,11 @@ class ModelMachine:
             case "symbol":
                 return process.symbol(step.name)
             case "read":
-                return process.load(thread, self._address(process, step))
+                return process.load(thread, self._regions.address(step))
             case "kernel-write":
-                return process.kernel_store(thread, self._address(process, step), value)
+                return process.kernel_store(thread, self._regions.address(step), value)
             case "execute":
-                return process.execute(thread, self._address(process, step))
+                return process.execute(thread, self._regions.address(step))
             case "flush-by-hand":
                 return process.flush_by_hand(thread)
             case "barrier":
@@ -265,16 +212,11 @@ class ModelMachine:
 
     def _map(self, running: _Running, step: Step) -> Outcome:
         process, options = running.process, step.options
-        size = _bytes(process, step.length)
-        fixed = hint = None
-        if "fixed" in options:
-            fixed = self._place_address(process, _parse_place(options["fixed"]), step)
-        if "hint" in options:
-            hint = process.memory.map.place(size)
+        size = self._regions.bytes_of(step.length)
         outcome, address = process.memory.mmap(
             MapRequest(
                 size=size,
-                protection=_protection(step),
+                protection=protection_of(step),
                 is_jit="jit" in options,
                 is_anonymous="file" not in options,
                 is_private="noprivate" not in options and "shared" not in options,
@@ -282,39 +224,39 @@ class ModelMachine:
                 is_resilient="resilient" in options,
                 is_tpro="tpro" in options,
                 has_unknown_flag="unknown" in options,
-                fixed=fixed,
-                hint=hint,
-                descriptor=_descriptor(options),
+                fixed=self._regions.fixed_address(step),
+                hint=process.memory.map.place(size) if "hint" in options else None,
+                descriptor=descriptor_of(options),
             )
         )
-        self._regions[step.name] = _Region(address=address, size=process.memory.map.round_up(size))
+        self._regions.add(
+            step.name, Region(address=address, size=process.memory.map.round_up(size))
+        )
         return outcome
 
     def _unmap(self, running: _Running, step: Step) -> Outcome:
-        return running.process.memory.munmap(*self._range(running.process, step))
+        return running.process.memory.munmap(*self._regions.range(step))
 
     def _protect(self, running: _Running, step: Step) -> Outcome:
-        address, size = self._range(running.process, step)
-        return running.process.memory.mprotect(address, size, _protection(step))
+        address, size = self._regions.range(step)
+        return running.process.memory.mprotect(address, size, protection_of(step))
 
     def _advise(self, running: _Running, step: Step) -> Outcome:
-        address, size = self._range(running.process, step)
+        address, size = self._regions.range(step)
         return running.process.memory.madvise(address, size, step.name)
 
     def _alias(self, running: _Running, step: Step) -> Outcome:
-        address, size = self._range(running.process, step)
-        outcome, base = running.process.memory.alias(address, size, _protection(step))
-        self._regions[step.name] = _Region(address=base, size=size)
+        address, size = self._regions.range(step)
+        outcome, base = running.process.memory.alias(address, size, protection_of(step))
+        self._regions.add(step.name, Region(address=base, size=size))
         return outcome
 
     def _write(self, running: _Running, step: Step) -> Outcome:
-        address = self._address(running.process, step)
-        size = CELL_BYTES if step.length is None else _bytes(running.process, step.length)
+        address, size = self._regions.cells(step)
         return running.process.store(running.thread, address, size, step.value or 0)
 
     def _invalidate(self, running: _Running, step: Step) -> Outcome:
-        address = self._address(running.process, step)
-        size = CELL_BYTES if step.length is None else _bytes(running.process, step.length)
+        address, size = self._regions.cells(step)
         return running.process.invalidate(running.thread, address, size)
 
     def _leave_callback(self, running: _Running, step: Step) -> Outcome:
@@ -359,54 +301,3 @@ class ModelMachine:
         if name in self._threads:
             raise ScenarioError(f"there is a thread {name} already", span=step.span)
         self._threads[name] = _Running(process=process, thread=thread)
-
-    # ---- Places ---------------------------------------------------------------------------------------------------------------
-
-    def _address(self, process: Process, step: Step) -> int:
-        if step.place is None:
-            raise ScenarioError(f"{step.verb} needs a place", span=step.span)
-        return self._place_address(process, step.place, step)
-
-    def _place_address(self, process: Process, place: Place, step: Step) -> int:
-        region = self._regions.get(place.region)
-        if region is None:
-            raise ScenarioError(f"there is no region {place.region}", span=step.span)
-        if region.address == MAP_FAILED:
-            return MAP_FAILED
-        return region.address + place.offset.in_bytes(process.profile.page_bytes)
-
-    def _range(self, process: Process, step: Step) -> tuple[int, int]:
-        """The place and the length, or the rest of the region."""
-        address = self._address(process, step)
-        if step.length is not None or step.place is None:
-            return address, _bytes(process, step.length)
-        offset = step.place.offset.in_bytes(process.profile.page_bytes)
-        return address, max(0, self._regions[step.place.region].size - offset)
-
-
-def _bytes(process: Process, amount: Amount | None) -> int:
-    return 0 if amount is None else amount.in_bytes(process.profile.page_bytes)
-
-
-def _protection(step: Step) -> Protection:
-    if step.protection is None:
-        raise ScenarioError(f"{step.verb} needs a protection", span=step.span)
-    return step.protection
-
-
-def _descriptor(options: Mapping[str, str]) -> int:
-    """VM_MAKE_TAG(n) is n << 24; a file has a descriptor that is not looked at."""
-    if "tag" in options:
-        return int(options["tag"]) << 24
-    return int(options.get("fd", "-1"))
-
-
-def _parse_place(text: str) -> Place:
-    """A place that the parser has accepted as an option's value."""
-    region, _, offset = text.partition("+")
-    unit = offset[-1:] if offset[-1:] in {"b", "k"} else ""
-    number = int(offset.removesuffix(unit) or 0) if offset else 0
-    return Place(
-        region=region,
-        offset=Amount(number=number * (1024 if unit == "k" else 1), is_pages=not unit),
-    )

@@ -45,6 +45,7 @@ class Origin(Enum):
     FILE = "file"
     OVERLAY = "over JIT memory"
     ALIAS = "a second mapping"
+    IMAGE = "pages of a signed image"
 
 
 @dataclass(slots=True, eq=False)

@@ -79,11 +79,11 @@ class Process:
 
     def write_protect(self, thread: Thread, argument: int) -> Outcome:
         """`pthread_jit_write_protect_np`."""
-        missing = self._missing(thread, PROTECT)
+        missing = self.missing(thread, PROTECT)
         if missing or not self._is_native:
             return missing or OK
         if self.book.holds("T14") and self.book.is_set("toggle-read-back", "fails"):
-            return self._raise(thread, self.book.signal("T14", "SIGTRAP"))
+            return self.raise_fault(thread, self.book.signal("T14", "SIGTRAP"))
         if self.list.state is not ListState.OFF:
             # The toggle happens first; RW is undone before the crash.
             thread.toggle(is_protected=True)
@@ -93,11 +93,11 @@ class Process:
 
     def write_protect_supported(self, thread: Thread) -> Outcome:
         """`pthread_jit_write_protect_supported_np` (T10)."""
-        return self._missing(thread, SUPPORTED) or ok(int(self._is_native))
+        return self.missing(thread, SUPPORTED) or ok(int(self._is_native))
 
     def enter_callback(self, thread: Thread, callback: int) -> Outcome:
         """The first half of `pthread_jit_write_with_callback_np`: up to the callback's first instruction."""
-        missing = self._missing(thread, CALLBACK)
+        missing = self.missing(thread, CALLBACK)
         if missing is not None:
             return missing
         if not self._is_native:
@@ -131,7 +131,7 @@ class Process:
 
     def freeze(self, thread: Thread) -> Outcome:
         """`pthread_jit_write_freeze_callbacks_np` (F1 to F4)."""
-        missing = self._missing(thread, FREEZE)
+        missing = self.missing(thread, FREEZE)
         if missing or not self._is_native:
             return missing or OK
         if self.book.holds("F3") or self.list.state is ListState.OFF:
@@ -151,36 +151,41 @@ class Process:
         is_there = self.profile.macos >= since
         return ok(int(is_there), rule="" if is_there else rule_id)
 
-    def _missing(self, thread: Thread, name: str) -> Outcome | None:
+    def missing(self, thread: Thread, name: str) -> Outcome | None:
         """A weakly linked function that does not exist is NULL, and the call jumps there."""
         since, rule_id = SYMBOLS[name]
         if self.profile.macos >= since:
             return None
-        return self._raise(thread, self.book.signal(rule_id, "SIGSEGV"))
+        return self.raise_fault(thread, self.book.signal(rule_id, "SIGSEGV"))
 
     # ---- Memory ---------------------------------------------------------------------------------------------------------------
 
     def store(self, thread: Thread, address: int, size: int, value: int) -> Outcome:
         """Write a function that returns `value` into each cell of the range, as far as no page forbids it."""
         for at in range(address, address + size, CELL_BYTES):
+            outcome = self.try_store(thread, at, is_first=at == address)
+            if outcome is not None:
+                return outcome
             entry = self.memory.map.find(at)
-            fault = self._store_fault(thread, entry, at, is_first=at == address)
-            if fault is not None:
-                outcome = self._heal(thread, fault, entry, at)
-                if outcome is not None:
-                    return outcome
             if entry is not None:
                 self._put(entry, at, value)
         return OK
 
+    def try_store(self, thread: Thread, address: int, *, is_first: bool = True) -> Outcome | None:
+        """What a store comes to that cannot be made; None if it can, perhaps since a handler has toggled.
+
+        `is_first`: whether it is the first of a run of stores.
+        """
+        fault = self.store_fault(thread, address, is_first=is_first)
+        return None if fault is None else self._heal(thread, fault, address)
+
     def load(self, thread: Thread, address: int) -> Outcome:
         """Read one cell of the data view."""
+        fault = self.load_fault(address)
+        if fault is not None:
+            return self.raise_fault(thread, fault)
         entry = self.memory.map.find(address)
-        if entry is None:
-            return self._raise(thread, self._unmapped(address))
-        if Protection.READ not in entry.protection:
-            return self._raise(thread, self.book.signal("X1"))
-        return ok(entry.contents.data.get(entry.offset_of(address), 0))
+        return ok(0 if entry is None else entry.contents.data.get(entry.offset_of(address), 0))
 
     def kernel_store(self, thread: Thread, address: int, value: int) -> Outcome:
         """`read` into this memory (P8)."""
@@ -211,14 +216,14 @@ class Process:
 
     def flush_by_hand(self, thread: Thread) -> Outcome:
         """Cache maintenance that reads CTR_EL0 (I3); other chips have no such register."""
-        return self._raise(thread, self.book.signal("I3", "SIGILL")) if self._is_native else OK
+        return self.raise_fault(thread, self.book.signal("I3", "SIGILL")) if self._is_native else OK
 
     def execute(self, thread: Thread, address: int) -> Outcome:
         """Call the function at `address`; its value is what the code that ran returns."""
-        entry = self.memory.map.find(address)
-        fault = self._fetch_fault(thread, entry, address)
+        fault = self.fetch_fault(thread, address)
         if fault is not None:
-            return self._raise(thread, fault)
+            return self.raise_fault(thread, fault)
+        entry = self.memory.map.find(address)
         return OK if entry is None else self._run(thread, entry, address)
 
     def make_closure(self) -> Outcome:
@@ -237,22 +242,44 @@ class Process:
         written = entry.contents.data.get(offset, 0)
         cached = entry.contents.instructions.get(offset, 0)
         key = (thread.name, address)
-        needs_barrier = self._is_native and self.book.is_set("context-synchronisation", "needed")
-        if needs_barrier and self._ran.get(key, cached) != cached:
-            return ok(self._ran[key], rule="I6")
-        if not cached:
-            if written:
-                return self._raise(thread, self.book.signal("I1", "SIGILL"))
-            return self._raise(thread, Outcome(kind=OutcomeKind.SIGNAL, name="SIGILL"))
-        self._ran[key] = cached
-        if cached == written:
-            return ok(cached)
-        # With the thread switch nothing else could have done it; without, mprotect looks as if it had.
-        return ok(cached, rule="I1" if entry.is_switched else "I5")
+        ran = self._ran.get(key, cached) if self.needs_barriers else cached
+        rule_id = self.stale_rule(address, ran=ran, cached=cached, written=written)
+        if not ran:
+            return self.undefined_instruction(thread, rule_id)
+        self._ran[key] = ran
+        return ok(ran, rule=rule_id)
 
-    def _store_fault(
-        self, thread: Thread, entry: Entry | None, address: int, *, is_first: bool
-    ) -> Outcome | None:
+    @property
+    def needs_barriers(self) -> bool:
+        """Whether a thread that ran older code at an address goes on with it until an ISB of its own (I6)."""
+        return self._is_native and self.book.is_set("context-synchronisation", "needed")
+
+    def stale_rule(self, address: int, *, ran: int, cached: int, written: int) -> str:
+        """The rule which explains that a thread ran other bytes than those in memory; empty if it did not."""
+        if ran != cached:
+            return "I6"
+        if cached == written:
+            return ""
+        # With the thread switch nothing else could have done it; without, mprotect looks as if it had.
+        entry = self.memory.map.find(address)
+        return "I1" if not cached or entry is None or entry.is_switched else "I5"
+
+    def undefined_instruction(self, thread: Thread, rule_id: str = "") -> Outcome:
+        """What ran is no instruction; `rule_id` says why if a rule does."""
+        if rule_id:
+            return self.raise_fault(thread, self.book.signal(rule_id, "SIGILL"))
+        return self.raise_fault(thread, Outcome(kind=OutcomeKind.SIGNAL, name="SIGILL"))
+
+    def load_fault(self, address: int) -> Outcome | None:
+        """Why a load cannot be made; None if it can.  No thread's state forbids one."""
+        entry = self.memory.map.find(address)
+        if entry is None:
+            return self._unmapped(address)
+        return None if Protection.READ in entry.protection else self.book.signal("X1")
+
+    def store_fault(self, thread: Thread, address: int, *, is_first: bool = True) -> Outcome | None:
+        """Why a store cannot be made as things are; None if it can."""
+        entry = self.memory.map.find(address)
         if entry is None:
             return self._unmapped(address)
         if self._is_native and entry.is_switched:
@@ -266,14 +293,17 @@ class Process:
             return self.book.signal("A11")
         return self.book.signal("X1" if is_first else "A12")
 
-    def _fetch_fault(self, thread: Thread, entry: Entry | None, address: int) -> Outcome | None:
+    def fetch_fault(self, thread: Thread, address: int) -> Outcome | None:
+        """Why an instruction cannot be fetched; None if it can."""
+        entry = self.memory.map.find(address)
         if entry is None:
             return self._unmapped(address)
         if Protection.EXECUTE not in entry.protection:
             return self._execute_fault(self._not_executable(entry))
         if entry.is_switched and thread.state is not JitState.RX:  # always RX on other chips
             return self._execute_fault(self.book.signal(thread.cause))
-        if entry.is_jit or not self.profile.is_enforcing_signatures:
+        is_signed = entry.origin is Origin.IMAGE
+        if entry.is_jit or is_signed or not self.profile.is_enforcing_signatures:
             return None
         if entry.origin is Origin.ALIAS and self.book.is_set("double-mapping", "allowed"):
             return None
@@ -309,8 +339,12 @@ class Process:
         """A signal arrives from outside and its handler starts (T12)."""
         if signal not in self.handlers:
             return self._end(Outcome(kind=OutcomeKind.SIGNAL, name=signal))
-        thread.enter_handler(keeps_state=self.book.is_set("handler-state", "kept"))
+        self.enter_handler(thread)
         return OK
+
+    def enter_handler(self, thread: Thread) -> None:
+        """A handler starts (T12)."""
+        thread.enter_handler(keeps_state=self.book.is_set("handler-state", "kept"))
 
     def leave_handler(self, thread: Thread) -> Outcome:
         """The handler returns."""
@@ -349,26 +383,25 @@ class Process:
         self._ran.clear()
         return self.start()
 
-    def _heal(
-        self, thread: Thread, fault: Outcome, entry: Entry | None, address: int
-    ) -> Outcome | None:
+    def _heal(self, thread: Thread, fault: Outcome, address: int) -> Outcome | None:
         """A store's fault; None if a handler that toggles made the store possible (T13)."""
         is_fatal = self.book.holds("X4") and thread.state is JitState.RW
         if self.handlers.get(fault.name) != "heal" or is_fatal:
-            return self._raise(thread, fault)
-        thread.enter_handler(keeps_state=self.book.is_set("handler-state", "kept"))
+            return self.raise_fault(thread, fault)
+        self.enter_handler(thread)
         toggled = self.write_protect(thread, 0)
         if toggled.kind is not OutcomeKind.OK:
             return toggled
         self.leave_handler(thread)
-        again = self._store_fault(thread, entry, address, is_first=True)
+        again = self.store_fault(thread, address)
         if again is None:
             return None
         # The same store faults again, without end.
+        entry = self.memory.map.find(address)
         is_switched = entry is not None and entry.is_switched
         return self._end(self.book.signal("T12") if is_switched else again)
 
-    def _raise(self, thread: Thread, fault: Outcome) -> Outcome:
+    def raise_fault(self, thread: Thread, fault: Outcome) -> Outcome:
         """A fault of this thread: a kill, a signal that is caught, or the end."""
         if fault.kind is OutcomeKind.SIGNAL:
             if self.book.holds("X4") and thread.state is JitState.RW:
