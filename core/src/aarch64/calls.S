@@ -59,14 +59,12 @@
 3:  callee_saved ldp
     ldp x29, x30, [sp], #176
     ret
-    END_FUNCTION il_enter
 
 /* void il_leave(uint64_t exit_sp) */
     FUNCTION il_leave
     hint #34
     mov sp, x0
     b C_NAME(il_trap_exit)
-    END_FUNCTION il_leave
 
 /* Jumped to from a stub: arguments as the guest's call left them, w16 = import index, x30 = return address in the guest. */
     FUNCTION il_gate_host_call
@@ -121,4 +119,3 @@
     ldp x14, x15, [sp, #128]
     ldp x29, x30, [sp], #144
     ret
-    END_FUNCTION il_gate_stack_check

@@ -1,4 +1,4 @@
-/* assembly.h - ELF: how a function of an .S file begins and ends, and what C calls it. */
+/* assembly.h - ELF: how a function of an .S file begins, and what C calls it. */
 #define C_NAME(name) name
 
     .macro FUNCTION name
@@ -7,10 +7,6 @@
     .type \name, STT_FUNC
     .balign 16
 \name:
-    .endm
-
-    .macro END_FUNCTION name
-    .size \name, . - \name
     .endm
 
     .section .note.GNU-stack, "", %progbits

@@ -1,4 +1,4 @@
-/* assembly.h - Mach-O: how a function of an .S file begins and ends, and what C calls it. */
+/* assembly.h - Mach-O: how a function of an .S file begins, and what C calls it. */
 #define C_NAME(name) _##name
 
     .macro FUNCTION name
@@ -6,9 +6,6 @@
     .private_extern _\name
     .p2align 4
 _\name:
-    .endm
-
-    .macro END_FUNCTION name
     .endm
 
     .text

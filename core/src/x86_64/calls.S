@@ -3,6 +3,32 @@
 
     .intel_syntax noprefix
 
+/* The integer registers of arguments, as in il_registers at base. */
+    .macro load_integers base
+    mov rdi, [\base]
+    mov rsi, [\base + 8]
+    mov rdx, [\base + 16]
+    mov rcx, [\base + 24]
+    mov r8, [\base + 32]
+    mov r9, [\base + 40]
+    .endm
+
+/* Jumped to from a stub: arguments as the guest's call left them, r11d = import index, [rsp] = return address in the guest. */
+    .macro GATE name, bytes
+    FUNCTION \name
+    endbr64
+    push rbp
+    mov rbp, rsp
+    sub rsp, \bytes
+    mov [rsp], rdi
+    mov [rsp + 8], rsi
+    mov [rsp + 16], rdx
+    mov [rsp + 24], rcx
+    mov [rsp + 32], r8
+    mov [rsp + 40], r9
+    mov esi, r11d
+    .endm
+
 /* bool il_enter(il_activation *rdi, uint64_t address rsi, const il_registers *rdx) */
     FUNCTION il_enter
     endbr64
@@ -34,12 +60,7 @@
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7
     movq xmm\n, qword ptr [rax + 64 + 8 * \n]
     .endr
-4:  mov rdi, [rax]
-    mov rsi, [rax + 8]
-    mov rdx, [rax + 16]
-    mov rcx, [rax + 24]
-    mov r8, [rax + 32]
-    mov r9, [rax + 40]
+4:  load_integers rax
     call r11
     lea rsp, [rbp - 48]
     mov rdi, [rsp]
@@ -62,34 +83,20 @@
     pop rbx
     pop rbp
     ret
-    END_FUNCTION il_enter
 
 /* void il_leave(uint64_t exit_sp) */
     FUNCTION il_leave
     endbr64
     mov rsp, rdi
     jmp C_NAME(il_trap_exit)
-    END_FUNCTION il_leave
 
-/* Jumped to from a stub: arguments as the guest's call left them, r11d = import index, [rsp] = return address in the guest. */
-    FUNCTION il_gate_host_call
-    endbr64
-    push rbp
-    mov rbp, rsp
-    sub rsp, 144                    /* il_registers */
-    mov [rsp], rdi
-    mov [rsp + 8], rsi
-    mov [rsp + 16], rdx
-    mov [rsp + 24], rcx
-    mov [rsp + 32], r8
-    mov [rsp + 40], r9
+    GATE il_gate_host_call, 144     /* il_registers */
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7
     movq qword ptr [rsp + 64 + 8 * \n], xmm\n
     .endr
     lea rax, [rbp + 16]
     mov [rsp + 128], rax
     mov qword ptr [rsp + 136], 0
-    mov esi, r11d
     mov rdx, rsp
     mov rcx, [rbp + 8]
     dec rcx
@@ -100,31 +107,15 @@
     ret
 
 /* The same for a function that is not compiled yet: afterwards it is jumped to with its arguments. */
-    FUNCTION il_gate_compile
-    endbr64
-    push rbp
-    mov rbp, rsp
-    sub rsp, 176
-    mov [rsp], rdi
-    mov [rsp + 8], rsi
-    mov [rsp + 16], rdx
-    mov [rsp + 24], rcx
-    mov [rsp + 32], r8
-    mov [rsp + 40], r9
+    GATE il_gate_compile, 176
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7
     movups [rsp + 48 + 16 * \n], xmm\n
     .endr
-    mov esi, r11d
     mov rdx, [rbp + 8]
     dec rdx
     call C_NAME(il_compile)
     mov r11, rax
-    mov rdi, [rsp]
-    mov rsi, [rsp + 8]
-    mov rdx, [rsp + 16]
-    mov rcx, [rsp + 24]
-    mov r8, [rsp + 32]
-    mov r9, [rsp + 40]
+    load_integers rsp
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7
     movups xmm\n, [rsp + 48 + 16 * \n]
     .endr
@@ -144,4 +135,3 @@
     pop \r
     .endr
     ret
-    END_FUNCTION il_gate_stack_check
