@@ -57,8 +57,7 @@ enum {
     IL_PATH_BYTES_MAX = 4096,           /* of the writer program, with the final NUL */
     IL_INSTRUCTION_BYTES_MAX = 15,
     IL_FRAME_BYTES_MAX = 256 << 10,     /* one stack frame of published code; a larger adjustment of sp is refused */
-    IL_STACK_ROOM_BYTES = 768 << 10,    /* kept free below the stack limit: one frame, one gate, one signal frame */
-    IL_ERRNO_TEXT_BYTES = 128
+    IL_STACK_ROOM_BYTES = 768 << 10     /* kept free below the stack limit: one frame, one gate, one signal frame */
 };
 
 /* The most of each size of an image. */

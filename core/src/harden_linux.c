@@ -4,12 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <execinfo.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -35,24 +31,22 @@ static const struct { uint32_t number, argument, test, operand; } refused[] = {
 enum { REFUSED = sizeof refused / sizeof *refused };
 
 static uint16_t make_filter(struct sock_filter *program) {
-    const struct sock_filter refuse = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+    const struct sock_filter refuse = IL_BPF_RETURN(SECCOMP_RET_ERRNO | EPERM);
     uint16_t at = 0;
-#define LOAD(field) (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
-#define JUMP(test, operand, yes, no) (struct sock_filter)BPF_JUMP((uint16_t)(BPF_JMP | BPF_K | (test)), operand, yes, no)
-    program[at++] = LOAD(arch);
-    program[at++] = JUMP(BPF_JEQ, IL_AUDIT_ARCH, 1, 0);
+    program[at++] = IL_BPF_LOAD(arch);
+    program[at++] = IL_BPF_JUMP(BPF_JEQ, IL_AUDIT_ARCH, 1, 0);
     program[at++] = refuse; /* the 32-bit system calls have other numbers */
-    program[at++] = LOAD(nr);
-    program[at++] = JUMP(BPF_JGE, X32_BIT, 0, 1);
+    program[at++] = IL_BPF_LOAD(nr);
+    program[at++] = IL_BPF_JUMP(BPF_JGE, X32_BIT, 0, 1);
     program[at++] = refuse;
     for (int i = 0; i < REFUSED; i++) {
-        program[at++] = LOAD(nr);
-        program[at++] = JUMP(BPF_JEQ, refused[i].number, 0, 3);
-        program[at++] = LOAD(args[refused[i].argument]);
-        program[at++] = JUMP(refused[i].test, refused[i].operand, 0, 1);
+        program[at++] = IL_BPF_LOAD(nr);
+        program[at++] = IL_BPF_JUMP(BPF_JEQ, refused[i].number, 0, 3);
+        program[at++] = IL_BPF_LOAD(args[refused[i].argument]);
+        program[at++] = IL_BPF_JUMP(refused[i].test, refused[i].operand, 0, 1);
         program[at++] = refuse;
     }
-    program[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    program[at++] = IL_BPF_RETURN(SECCOMP_RET_ALLOW);
     return at;
 }
 

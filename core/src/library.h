@@ -40,7 +40,7 @@ typedef struct il_views {
 
 /* IL_OK; or IL_SYSTEM / IL_UNSUPPORTED, with nothing left behind. */
 il_status il_views_open(const char *writer_path, il_views *views_out);
-/* One request and its whole reply.  The first part is the il_request, the others its payload; parts is used up.  False, with
+/* One request and its whole reply.  The first part is the il_request, the others its payload.  False, with
  * failure_out, when the writer is lost.  Calls are serialised by region.c. */
 bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out);
 /* Gives up the way to the writer; the views stay.  Called in forked children too. */
@@ -48,18 +48,8 @@ void il_views_close(il_views *views);
 /* Makes other threads drop instructions fetched before: needed when a slot is used again. */
 void il_views_synchronise(void);
 
-/* forks.c.  A reservation's forks: to be counted from before it is open; whether one may live. */
-il_status il_forks_track(uint32_t reservation);
-void il_forks_untrack(uint32_t reservation);
-bool il_forks_live(uint32_t reservation);
-bool il_forks_prepared(void);
-/* What forks.c calls: locks are taken before a fork, so that what they guard is whole in the child... */
-void il_region_lock(void);
-void il_region_unlock(void);
-void il_traps_lock(void);
-void il_traps_unlock(void);
-/* ...and in the child, before they are released: the writer is the parent's, and other threads are not here. */
-void il_region_forget(void);
+/* Of traps.c: taken before a fork, so that what it guards is whole in the child. */
+extern pthread_mutex_t il_traps_mutex;
 
 /* ---- Threads: one record for each that runs published code, what others may ask about it ----------------------------------- */
 /* What a thread's signal handlers want of its guest code; it is looked at wherever guest code is entered. */

@@ -2,6 +2,11 @@
 #ifndef IL_LINUX_ABI_H
 #define IL_LINUX_ABI_H
 
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+
 enum {
     IL_SYS_IO_URING_SETUP = 425,
     IL_SYS_IO_URING_ENTER = 426,
@@ -17,5 +22,10 @@ enum {
     IL_PR_SET_MDWE = 65,           /* Linux 6.3 */
     IL_MDWE_REFUSE_EXEC_GAIN = 1
 };
+
+/* Instructions of a seccomp filter: a field of seccomp_data, a test of it with the distances to jump, the end. */
+#define IL_BPF_LOAD(field) (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
+#define IL_BPF_JUMP(test, operand, yes, no) (struct sock_filter)BPF_JUMP((uint16_t)(BPF_JMP | BPF_K | (test)), operand, yes, no)
+#define IL_BPF_RETURN(action) (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action)
 
 #endif

@@ -3,14 +3,13 @@
  */
 #include "library.h"
 
-#include <pthread.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "arch.h"
 #include "validate.h"
-
-enum { PARTS_MAX = 7 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t owner; /* process that opened the last reservation; 0: none is this process's own */
@@ -22,18 +21,86 @@ uint64_t il_code_bases[IL_RESERVATIONS_MAX];
 uint32_t il_reservations;
 bool il_is_hardened;
 
-void il_region_lock(void) { (void)pthread_mutex_lock(&lock); }
+/* ---- Forks --------------------------------------------------------------------------------------------------------------------
+ * What a fork changes: the child's memory shows the parent's views, whose code goes on running in it, but the child talks to a writer
+ * of its own, about a reservation of its own.
+ *
+ * The parent's writer goes on writing the views that both see.  Code that the parent retires is poison in the child too, and traps
+ * there; but it must not be replaced by other code as long as a child may be inside.  So each reservation has a page, shared by all
+ * who see its views, in which forks announce themselves.  What cannot be known for sure (more children than the page has places, a
+ * child killed in its first instructions, a fork that failed) counts as a child that lives.
+ */
+enum { PROCESSES_MAX = 1000 };
 
-void il_region_unlock(void) { (void)pthread_mutex_unlock(&lock); }
+typedef struct family {
+    uint32_t begun, arrived; /* forks */
+    pid_t processes[PROCESSES_MAX];
+} family;
+static family *families[IL_RESERVATIONS_MAX]; /* of the reservations in il_code_bases */
 
-/* A forked child must not keep the parent's writer alive, nor talk to it. */
-void il_region_forget(void) {
+static il_status track_forks(uint32_t reservation) {
+    family *each = mmap(NULL, sizeof *each, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (each == MAP_FAILED) return il_fail(IL_NO_MEMORY, "mmap of a shared page", errno);
+    families[reservation] = each;
+    return IL_OK;
+}
+
+static void untrack_forks(uint32_t reservation) {
+    (void)munmap(families[reservation], sizeof **families);
+    families[reservation] = NULL;
+}
+
+static bool are_forks_alive(uint32_t reservation) {
+    family *each = families[reservation];
+    if (__atomic_load_n(&each->begun, __ATOMIC_SEQ_CST) != __atomic_load_n(&each->arrived, __ATOMIC_SEQ_CST)) return true;
+    for (uint32_t i = 0; i < PROCESSES_MAX; i++) {
+        const pid_t process = __atomic_load_n(&each->processes[i], __ATOMIC_SEQ_CST);
+        if (process == 0) continue;
+        if (kill(process, 0) == 0 || errno != ESRCH) return true;
+        __atomic_store_n(&each->processes[i], 0, __ATOMIC_SEQ_CST);
+    }
+    return false;
+}
+
+static bool announce(family *each, pid_t self) {
+    for (uint32_t i = 0; i < PROCESSES_MAX; i++) {
+        pid_t nobody = 0;
+        if (__atomic_compare_exchange_n(&each->processes[i], &nobody, self, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
+    }
+    return false;
+}
+
+static void before_fork(void) {
+    (void)pthread_mutex_lock(&lock);
+    (void)pthread_mutex_lock(&il_traps_mutex);
+    for (uint32_t i = 0; i < IL_RESERVATIONS_MAX && families[i] != NULL; i++)
+        (void)__atomic_fetch_add(&families[i]->begun, 1, __ATOMIC_SEQ_CST);
+}
+
+static void in_parent(void) {
+    (void)pthread_mutex_unlock(&il_traps_mutex);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void in_child(void) {
+    const pid_t self = getpid();
+    for (uint32_t i = 0; i < IL_RESERVATIONS_MAX && families[i] != NULL; i++)
+        if (announce(families[i], self)) (void)__atomic_fetch_add(&families[i]->arrived, 1, __ATOMIC_SEQ_CST);
+    /* It must not keep the parent's writer alive, nor talk to it. */
     if (owner != 0 && !is_lost) il_views_close(&views);
     owner = 0;
     is_lost = false;
     taken_bytes = quarantined_bytes = 0;
+    il_validate_forget();
+    il_threads_forget();
+    in_parent();
 }
 
+/* When the library is loaded, so that no lock can be held by a fork that does not know of it. */
+static bool is_prepared;
+__attribute__((constructor)) static void prepare(void) { is_prepared = pthread_atfork(before_fork, in_parent, in_child) == 0; }
+
+/* ---- The reservation ---------------------------------------------------------------------------------------------------------- */
 /* A handle that leaves carries the number of its reservation, so that a child's writer, which counts from the start again, is never
  * asked about one that the parent's gave out. */
 enum { RESERVATION_SHIFT = 28, RESERVATION_MASK = 15 };
@@ -45,13 +112,14 @@ static uint64_t reservation_bits(void) { return (uint64_t)(il_reservations - 1) 
 static il_status open_own(void) {
     if (il_is_hardened) return il_fail(IL_UNSUPPORTED, "a region cannot be opened after the process was hardened", 0);
     if (il_reservations == IL_RESERVATIONS_MAX) return il_fail(IL_NO_MEMORY, "a fork of a fork, too many times: IL_RESERVATIONS_MAX", 0);
-    if (!il_forks_prepared()) return il_fail(IL_NO_MEMORY, "pthread_atfork", 0);
+    if (!is_prepared) prepare();
+    if (!is_prepared) return il_fail(IL_NO_MEMORY, "pthread_atfork", 0);
     il_status status = il_threads_open();
-    if (status == IL_OK) status = il_forks_track(il_reservations);
+    if (status == IL_OK) status = track_forks(il_reservations);
     if (status != IL_OK) return status;
     status = il_views_open(writer_path, &views);
     if (status != IL_OK) {
-        il_forks_untrack(il_reservations);
+        untrack_forks(il_reservations);
         return status;
     }
     il_code_bases[il_reservations] = views.code_base;
@@ -63,7 +131,7 @@ static il_status open_own(void) {
 /* Takes the lock when the region can be used; the caller releases it on IL_OK only.  A handle is replaced by what the writer calls
  * it; opening an arena is what opens a forked child's own reservation. */
 static il_status enter(uint64_t *handle) {
-    il_region_lock();
+    (void)pthread_mutex_lock(&lock);
     il_status status = IL_OK;
     if (owner == 0 && il_reservations == 0) status = il_fail(IL_INVALID_ARGUMENT, "the region is not open", 0);
     else if (owner == 0 && handle == NULL) status = open_own();
@@ -74,12 +142,12 @@ static il_status enter(uint64_t *handle) {
         *handle ^= reservation_bits();
         if ((*handle >> RESERVATION_SHIFT & RESERVATION_MASK) != 0) status = il_fail(IL_STALE, "the handle is another process's", 0);
     }
-    if (status != IL_OK) il_region_unlock();
+    if (status != IL_OK) (void)pthread_mutex_unlock(&lock);
     return status;
 }
 
 static il_status leave(il_status status) {
-    il_region_unlock();
+    (void)pthread_mutex_unlock(&lock);
     return status;
 }
 
@@ -118,24 +186,20 @@ static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_o
 
 /* Whether what was retired before now may be used again: nobody is inside.  What is retired by the same request waits for the
  * next one. */
-static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_is_running() && !il_forks_live(il_reservations - 1); }
+static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_is_running() && !are_forks_alive(il_reservations - 1); }
 
 /* What was retired is room, if nobody is inside any more: a full region is tried again with it. */
-static il_status transact_or_reclaim(const struct iovec *parts, uint32_t count, il_request *request, il_reply *reply_out) {
-    struct iovec copy[PARTS_MAX];
-    for (uint32_t i = 0; i < count; i++) copy[i] = parts[i];
-    il_status status = transact(copy, count, reply_out);
+static il_status transact_or_reclaim(struct iovec *parts, uint32_t count, il_request *request, il_reply *reply_out) {
+    const il_status status = transact(parts, count, reply_out);
     if (status != IL_NO_MEMORY) return status;
     request->may_reclaim = may_reclaim();
-    if (request->may_reclaim == 0) return status;
-    for (uint32_t i = 0; i < count; i++) copy[i] = parts[i];
-    return transact(copy, count, reply_out);
+    return request->may_reclaim == 0 ? status : transact(parts, count, reply_out);
 }
 
 il_status il_region_open(const char *path) {
     if (path == NULL || path[0] != '/' || strlen(path) >= sizeof writer_path)
         return il_fail(IL_INVALID_ARGUMENT, "the writer's path is not absolute, or too long", 0);
-    il_region_lock();
+    (void)pthread_mutex_lock(&lock);
     if (owner != 0 && owner != getpid()) return leave(il_fail(IL_FORKED, "the process was not forked by the C library's fork", 0));
     if (owner != 0) return leave(is_lost ? il_fail(IL_WRITER_LOST, "the writer process has ended", 0) : IL_OK);
     memcpy(writer_path, path, strlen(path) + 1);
@@ -144,7 +208,7 @@ il_status il_region_open(const char *path) {
 
 il_status il_region_describe(il_region_info *info_out) {
     if (info_out == NULL) return il_fail(IL_INVALID_ARGUMENT, "info_out", 0);
-    il_region_lock();
+    (void)pthread_mutex_lock(&lock);
     const bool is_open = il_reservations != 0, has_writer = owner != 0 && owner == getpid() && !is_lost;
     *info_out = (il_region_info){
         .code_base = views.code_base,
@@ -168,7 +232,7 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
     il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count};
     const il_policy permitted = IL_POLICY_PERMITTED;
     il_reply reply;
-    const struct iovec parts[] = {
+    struct iovec parts[] = {
         part_of(&request, sizeof request),
         part_of(policy != NULL ? policy : &permitted, sizeof *policy),
         part_of(imports, import_count * sizeof *imports),
@@ -204,7 +268,7 @@ il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, u
     if (status != IL_OK) return status;
     il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch};
     memcpy(request.sizes, once.sizes, sizeof request.sizes);
-    const struct iovec parts[PARTS_MAX] = {
+    struct iovec parts[] = {
         part_of(&request, sizeof request),
         part_of(once.entries, (uint64_t)once.entry_count * sizeof *once.entries),
         part_of(once.relocations, (uint64_t)once.relocation_count * sizeof *once.relocations),
@@ -214,7 +278,7 @@ il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, u
         part_of(once.code, once.code_bytes),
     };
     il_reply reply;
-    status = transact_or_reclaim(parts, PARTS_MAX, &request, &reply);
+    status = transact_or_reclaim(parts, sizeof parts / sizeof *parts, &request, &reply);
     if (status == IL_REJECTED) *verdict_out = reply.verdict;
     if (status == IL_OK) {
         *code_out = reply.handle | reservation_bits();

@@ -21,11 +21,7 @@ typedef struct chain {
     bool is_installed;
 } chain;
 static chain chains[SIGNALS];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-void il_traps_lock(void) { (void)pthread_mutex_lock(&lock); }
-
-void il_traps_unlock(void) { (void)pthread_mutex_unlock(&lock); }
+pthread_mutex_t il_traps_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static _Thread_local uint32_t chaining __attribute__((tls_model("initial-exec")));
 static _Thread_local bool has_deadline __attribute__((tls_model("initial-exec")));
@@ -147,10 +143,10 @@ static bool install(int index) {
 
 il_status il_traps_install(void) {
     il_status status = IL_OK;
-    il_traps_lock();
+    (void)pthread_mutex_lock(&il_traps_mutex);
     for (int i = 0; i < SIGNALS && status == IL_OK; i++)
         if (!install(i)) status = il_fail(IL_SYSTEM, "sigaction", errno);
-    il_traps_unlock();
+    (void)pthread_mutex_unlock(&il_traps_mutex);
     return status;
 }
 

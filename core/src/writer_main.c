@@ -3,11 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -82,14 +78,13 @@ static void confine(void) {
     struct sock_filter program[COUNT + 6];
     struct sock_fprog filter = {.len = COUNT + 6, .filter = program};
     uint8_t at = 0;
-    program[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    program[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IL_AUDIT_ARCH, 1, 0);
-    program[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    program[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (uint8_t i = 0; i < COUNT; i++, at++)
-        program[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], (uint8_t)(COUNT - i), 0);
-    program[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    program[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    program[at++] = IL_BPF_LOAD(arch);
+    program[at++] = IL_BPF_JUMP(BPF_JEQ, IL_AUDIT_ARCH, 1, 0);
+    program[at++] = IL_BPF_RETURN(SECCOMP_RET_KILL_PROCESS);
+    program[at++] = IL_BPF_LOAD(nr);
+    for (uint8_t i = 0; i < COUNT; i++) program[at++] = IL_BPF_JUMP(BPF_JEQ, allowed[i], (uint8_t)(COUNT - i), 0);
+    program[at++] = IL_BPF_RETURN(SECCOMP_RET_KILL_PROCESS);
+    program[at++] = IL_BPF_RETURN(SECCOMP_RET_ALLOW);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) != 0 && errno != EINVAL) refuse("PR_SET_SECCOMP");
 }
 
