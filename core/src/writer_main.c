@@ -55,15 +55,14 @@ static void harden(void) {
 }
 
 /* The application sleeps while the writer works: on the same processor neither has to be woken across (measured: 9 us a round
- * trip instead of 37 on a virtual machine).  Only a sender that stays is followed, or two could chase each other.  Refused, the
- * writer stays where it is. */
+ * trip instead of 37 on a virtual machine).  Only a sender that stays is followed, or two threads would chase it to and fro.
+ * Refused, the writer stays where it is. */
 static void follow(int32_t cpu) {
-    enum { STAYS = 4 };
-    static int32_t here = -1, there = -1, count;
+    static int32_t here = -1, before = -1;
     cpu_set_t set;
-    count = cpu == there ? count + 1 : 0;
-    there = cpu;
-    if (cpu == here || cpu < 0 || cpu >= CPU_SETSIZE || (here != -1 && count < STAYS)) return;
+    const bool stays = cpu == before || here == -1;
+    before = cpu;
+    if (cpu == here || cpu < 0 || cpu >= CPU_SETSIZE || !stays) return;
     here = cpu;
     CPU_ZERO(&set);
     CPU_SET((unsigned)cpu, &set);
