@@ -1,5 +1,5 @@
 /* arenas.c - the ledger of arenas and slots. */
-#include "arenas.h"
+#include "writer.h"
 
 #include <string.h>
 
@@ -33,8 +33,6 @@ void il_slots_give(il_slots *slots, uint32_t first, uint32_t grains) {
 static uint64_t handle_of(uint32_t index, uint32_t generation) { return (uint64_t)generation << 32 | index; }
 
 static uint32_t next_generation(uint32_t generation) { return generation == UINT32_MAX ? 1 : generation + 1; }
-
-static uint64_t slot_bytes(const il_slot *slot) { return (uint64_t)slot->grains * IL_SLOT_GRAIN_BYTES; }
 
 void il_ledger_open(il_ledger *ledger) { ledger->quarantine = IL_NO_SLOT; }
 
@@ -101,7 +99,7 @@ void il_ledger_reclaim(il_ledger *ledger) {
         il_slot *slot = &ledger->slot[index];
         il_arena_record *owner = il_ledger_arena(ledger, slot->arena);
         /* The quota is returned here, not at retire: an arena that retires in a long call cannot fill the view. */
-        if (owner != NULL && slot->is_charged) owner->bytes_charged -= slot_bytes(slot);
+        if (owner != NULL && slot->is_charged) owner->bytes_charged -= (uint64_t)slot->grains * IL_SLOT_GRAIN_BYTES;
         ledger->quarantine = slot->next;
         ledger->quarantined_grains -= slot->grains;
         slot->state = IL_SLOT_FREE;

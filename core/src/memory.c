@@ -26,18 +26,12 @@ bool il_is_memory_addr(uint64_t addr) {
     return at < NEIGHBOURHOODS && __atomic_load_n(&reservations[at], __ATOMIC_SEQ_CST) != 0;
 }
 
-/* Address space without access; NULL when there is none. */
-static void *reserve(uint64_t bytes) {
-    void *start = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return start == MAP_FAILED ? NULL : start;
-}
-
 il_status il_memory_open(uint64_t minimum_bytes, uint64_t maximum_bytes, il_memory *memory_out) {
     if (memory_out == NULL || minimum_bytes % PAGE_BYTES != 0 || maximum_bytes % PAGE_BYTES != 0 || minimum_bytes > maximum_bytes ||
         maximum_bytes > MEMORY_BYTES_MAX)
         return il_fail(IL_INVALID_ARGUMENT, "sizes of a memory", 0);
-    uint8_t *base = reserve(MEMORY_RESERVED_BYTES);
-    if (base == NULL) return il_fail(IL_NO_MEMORY, "mmap of a memory", errno);
+    uint8_t *base = mmap(NULL, MEMORY_RESERVED_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return il_fail(IL_NO_MEMORY, "mmap of a memory", errno);
     if (minimum_bytes != 0 && mprotect(base, minimum_bytes, PROT_READ | PROT_WRITE) != 0) {
         const int error_number = errno;
         (void)munmap(base, MEMORY_RESERVED_BYTES);

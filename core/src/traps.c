@@ -12,15 +12,15 @@
 #include "arch.h"
 #include "library.h"
 
-enum { FAULTS = 5, SIGNALS = FAULTS + 2, USER_SIGNAL = SIGINT };
-static const int numbers[SIGNALS] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, IL_TIMER_SIGNAL, USER_SIGNAL};
+enum { USER_SIGNAL = SIGINT };
+static const int numbers[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, IL_TIMER_SIGNAL, USER_SIGNAL};
 
 /* original: what was there before we first came.  previous: what was there when we last installed ourselves. */
 typedef struct chain {
     struct sigaction original, previous;
     bool is_installed;
 } chain;
-static chain chains[SIGNALS];
+static chain chains[NSIG];
 pthread_mutex_t il_traps_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static _Thread_local uint32_t chaining __attribute__((tls_model("initial-exec")));
@@ -49,16 +49,10 @@ static bool leave_guest(void *context, uint32_t kind, uint64_t pc) {
 }
 
 /* ---- Handlers of others ------------------------------------------------------------------------------------------------------ */
-static int index_of(int number) {
-    for (int i = 0; i < SIGNALS; i++)
-        if (numbers[i] == number) return i;
-    return 0;
-}
-
 /* A handler that was chained to may raise the signal again for the one it found when it was installed, which may be us: then
  * we go back to what was there before any of them. */
 static void pass_on(int number, siginfo_t *info, void *context) {
-    const chain *link = &chains[index_of(number)];
+    const chain *link = &chains[number];
     const struct sigaction *action = chaining == 0 ? &link->previous : &link->original;
     if (action->sa_handler == SIG_IGN && !il_signal_is_fault(info)) return;
     if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN) {
@@ -128,24 +122,24 @@ static bool is_without_handler(const struct sigaction *action) {
     return !(action->sa_flags & SA_SIGINFO) && (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
 }
 
-static bool install(int index) {
-    chain *link = &chains[index];
+static bool install(int number) {
+    chain *link = &chains[number];
     struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART}, found;
-    ours.sa_sigaction = numbers[index] == IL_TIMER_SIGNAL ? on_urgent : numbers[index] == USER_SIGNAL ? on_user : on_fault;
-    if (sigaction(numbers[index], NULL, &found) != 0) return false;
+    ours.sa_sigaction = number == IL_TIMER_SIGNAL ? on_urgent : number == USER_SIGNAL ? on_user : on_fault;
+    if (sigaction(number, NULL, &found) != 0) return false;
     if ((found.sa_flags & SA_SIGINFO) && found.sa_sigaction == ours.sa_sigaction) return true;
-    if (numbers[index] == USER_SIGNAL && is_without_handler(&found)) return true; /* it ends the process, or nothing */
+    if (number == USER_SIGNAL && is_without_handler(&found)) return true; /* it ends the process, or nothing */
     if (!link->is_installed) link->original = found;
     link->previous = found;
     link->is_installed = true;
-    return sigaction(numbers[index], &ours, NULL) == 0;
+    return sigaction(number, &ours, NULL) == 0;
 }
 
 il_status il_traps_install(void) {
     il_status status = IL_OK;
     (void)pthread_mutex_lock(&il_traps_mutex);
-    for (int i = 0; i < SIGNALS && status == IL_OK; i++)
-        if (!install(i)) status = il_fail(IL_SYSTEM, "sigaction", errno);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == IL_OK; i++)
+        if (!install(numbers[i])) status = il_fail(IL_SYSTEM, "sigaction", errno);
     (void)pthread_mutex_unlock(&il_traps_mutex);
     return status;
 }
