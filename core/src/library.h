@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/uio.h>
 
 #include "protocol.h"
 
@@ -32,17 +31,16 @@ typedef struct il_views {
     uint64_t code_base;
     il_writer writer;
     bool has_seals, has_mseal;
-    /* Of a writer process: */
     uint8_t *payload;     /* IL_PAYLOAD_BYTES_MAX that the writer copies from (protocol.h) */
+    /* Of a writer process: */
     int requests, requests_end, replies;
     int writer_pid;
 } il_views;
 
 /* IL_OK; or IL_SYSTEM / IL_UNSUPPORTED, with nothing left behind. */
 il_status il_views_open(const char *writer_path, il_views *views_out);
-/* One request and its whole reply.  The first part is the il_request, the others its payload.  False, with
- * failure_out, when the writer is lost.  Calls are serialised by region.c. */
-bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out);
+/* One request and its whole reply.  False, with failure_out, when the writer is lost.  Calls are serialised by region.c. */
+bool il_views_exchange(il_views *views, il_request *request, il_reply *reply_out, il_failure *failure_out);
 /* Gives up the way to the writer; the views stay.  Called in forked children too. */
 void il_views_close(il_views *views);
 /* Makes other threads drop instructions fetched before: needed when a slot is used again. */
@@ -82,8 +80,9 @@ uint64_t il_stack_low(void);    /* lowest address of the calling thread's stack;
 bool il_barrier_prepare(void);  /* whether il_barrier can be had in this process */
 bool il_barrier(void);          /* every thread of the process has executed a full memory barrier since the call began */
 
-/* traps.c: in a forked child. */
-void il_deadline_renew(void);
+/* traps.c. */
+uint64_t il_now(void);          /* nanoseconds of the monotonic clock */
+void il_deadline_renew(void);   /* in a forked child */
 
 /* ---- Signals: signals_<system>.c -------------------------------------------------------------------------------------------- */
 enum { IL_TIMER_SIGNAL = SIGURG, IL_TIMER_REPEAT_NANOSECONDS = 5000000 };

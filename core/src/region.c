@@ -157,14 +157,16 @@ static il_status lose_writer(il_status status, const char *operation, int error_
     return il_fail(status, operation, error_number);
 }
 
-static struct iovec part_of(const void *start, uint64_t bytes) {
-    return (struct iovec){.iov_base = (void *)(uintptr_t)start, .iov_len = bytes};
+/* A part of the payload, which lies where the writer reads it until the next request. */
+static void put(uint8_t **at, const void *start, uint64_t bytes) {
+    if (bytes != 0) memcpy(*at, start, bytes);
+    *at += bytes;
 }
 
-/* One request and its reply; the first part is the request.  With the lock held. */
-static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_out) {
+/* One request, whose payload was put, and its reply.  With the lock held. */
+static il_status transact(il_request *request, il_reply *reply_out) {
     il_failure failure = {0};
-    if (!il_views_exchange(&views, parts, count, reply_out, &failure))
+    if (!il_views_exchange(&views, request, reply_out, &failure))
         return lose_writer(IL_WRITER_LOST, failure.operation, failure.error_number);
     taken_bytes = reply_out->taken_bytes;
     quarantined_bytes = reply_out->quarantined_bytes;
@@ -189,11 +191,11 @@ static il_status transact(struct iovec *parts, uint32_t count, il_reply *reply_o
 static uint32_t may_reclaim(void) { return quarantined_bytes != 0 && !il_is_running() && !are_forks_alive(il_reservations - 1); }
 
 /* What was retired is room, if nobody is inside any more: a full region is tried again with it. */
-static il_status transact_or_reclaim(struct iovec *parts, uint32_t count, il_request *request, il_reply *reply_out) {
-    const il_status status = transact(parts, count, reply_out);
+static il_status transact_or_reclaim(il_request *request, il_reply *reply_out) {
+    const il_status status = transact(request, reply_out);
     if (status != IL_NO_MEMORY) return status;
     request->may_reclaim = may_reclaim();
-    return request->may_reclaim == 0 ? status : transact(parts, count, reply_out);
+    return request->may_reclaim == 0 ? status : transact(request, reply_out);
 }
 
 il_status il_region_open(const char *path) {
@@ -232,12 +234,10 @@ il_status il_arena_open(const uint64_t *imports, uint32_t import_count, const il
     il_request request = {.operation = IL_OP_ARENA_OPEN, .arena_bytes_max = code_bytes_max, .import_count = import_count};
     const il_policy permitted = IL_POLICY_PERMITTED;
     il_reply reply;
-    struct iovec parts[] = {
-        part_of(&request, sizeof request),
-        part_of(policy != NULL ? policy : &permitted, sizeof *policy),
-        part_of(imports, import_count * sizeof *imports),
-    };
-    status = transact_or_reclaim(parts, 3, &request, &reply);
+    uint8_t *at = views.payload;
+    put(&at, policy != NULL ? policy : &permitted, sizeof *policy);
+    put(&at, imports, import_count * sizeof *imports);
+    status = transact_or_reclaim(&request, &reply);
     if (status == IL_OK) *arena_out = reply.handle | reservation_bits();
     return leave(status);
 }
@@ -247,8 +247,7 @@ static il_status end_of_life(il_operation operation, uint64_t handle) {
     if (status != IL_OK) return status;
     il_request request = {.operation = operation, .handle = handle, .may_reclaim = may_reclaim()};
     il_reply reply;
-    struct iovec part = {&request, sizeof request};
-    return leave(transact(&part, 1, &reply));
+    return leave(transact(&request, &reply));
 }
 
 il_status il_arena_close(il_arena arena) { return end_of_life(IL_OP_ARENA_CLOSE, arena); }
@@ -268,17 +267,15 @@ il_status il_publish(il_arena arena, const il_image *image, il_code *code_out, u
     if (status != IL_OK) return status;
     il_request request = {.operation = IL_OP_PUBLISH, .handle = arena, .arch = once.arch};
     memcpy(request.sizes, once.sizes, sizeof request.sizes);
-    struct iovec parts[] = {
-        part_of(&request, sizeof request),
-        part_of(once.entries, (uint64_t)once.entry_count * sizeof *once.entries),
-        part_of(once.relocations, (uint64_t)once.relocation_count * sizeof *once.relocations),
-        part_of(once.jump_tables, (uint64_t)once.jump_table_count * sizeof *once.jump_tables),
-        part_of(once.rodata, once.rodata_bytes),
-        part_of(padding, -once.rodata_bytes & 3),
-        part_of(once.code, once.code_bytes),
-    };
     il_reply reply;
-    status = transact_or_reclaim(parts, sizeof parts / sizeof *parts, &request, &reply);
+    uint8_t *at = views.payload;
+    put(&at, once.entries, once.entry_count * sizeof *once.entries);
+    put(&at, once.relocations, once.relocation_count * sizeof *once.relocations);
+    put(&at, once.jump_tables, once.jump_table_count * sizeof *once.jump_tables);
+    put(&at, once.rodata, once.rodata_bytes);
+    put(&at, padding, -once.rodata_bytes & 3);
+    put(&at, once.code, once.code_bytes);
+    status = transact_or_reclaim(&request, &reply);
     if (status == IL_REJECTED) *verdict_out = reply.verdict;
     if (status == IL_OK) {
         *code_out = reply.handle | reservation_bits();

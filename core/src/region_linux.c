@@ -19,7 +19,6 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "linux_abi.h"
@@ -209,35 +208,25 @@ il_status il_views_open(const char *writer_path, il_views *views_out) {
     return IL_OK;
 }
 
-static int64_t now_ns(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 /* Request and reply are shorter than PIPE_BUF, so that they are written and read whole.
  *
  * Who sleeps is woken on an idle CPU, if there is one: away from the writer, and then each hand-over wakes a halted CPU.  So once
  * that was seen, the reply is awaited awake: the writer, which is on this CPU, runs in the yield.  When that took as long as a
  * time slice, others want this CPU too: to yield to them each time would cost more, and no CPU is idle (docs/decisions/0011). */
-bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out) {
+bool il_views_exchange(il_views *views, il_request *request, il_reply *reply_out, il_failure *failure_out) {
     enum { YIELDS_MAX = 64, AWAKE_NS_MAX = 1000000 };
     static bool is_pulled; /* exchanges are serialised */
-    il_request *request = parts[0].iov_base;
-    uint8_t *at = views->payload;
     struct pollfd reply = {.fd = views->replies, .events = POLLIN};
-    const int64_t end = is_pulled ? now_ns() + AWAKE_NS_MAX : 0;
+    const uint64_t end = is_pulled ? il_now() + AWAKE_NS_MAX : 0;
     ssize_t moved;
     request->cpu = sched_getcpu();
-    for (uint32_t i = 1; i < count; at += parts[i++].iov_len)
-        if (parts[i].iov_len != 0) memcpy(at, parts[i].iov_base, parts[i].iov_len);
     do moved = write(views->requests, request, sizeof *request);
     while (moved < 0 && errno == EINTR);
     if (moved == (ssize_t)sizeof *request) {
         for (int yields = 0; is_pulled && yields < YIELDS_MAX && poll(&reply, 1, 0) == 0; yields++) (void)sched_yield();
         do moved = read(views->replies, reply_out, sizeof *reply_out);
         while (moved < 0 && errno == EINTR);
-        is_pulled = sched_getcpu() != request->cpu || now_ns() < end;
+        is_pulled = sched_getcpu() != request->cpu || il_now() < end;
         if (moved == (ssize_t)sizeof *reply_out) return true;
     }
     *failure_out = (il_failure){"the writer process has ended", moved < 0 ? errno : 0};

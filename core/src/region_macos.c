@@ -54,17 +54,14 @@ static bool set_writer_protection(int protection) {
            mprotect(writer.state.rodata, IL_CODE_VIEW_BYTES, protection) == 0;
 }
 
-bool il_views_exchange(il_views *views, struct iovec *parts, uint32_t count, il_reply *reply_out, il_failure *failure_out) {
-    uint8_t *at = payload;
+bool il_views_exchange(il_views *views, il_request *request, il_reply *reply_out, il_failure *failure_out) {
     sigset_t all, before;
     (void)views;
-    for (uint32_t i = 1; i < count; at += parts[i++].iov_len)
-        if (parts[i].iov_len != 0) memcpy(at, parts[i].iov_base, parts[i].iov_len);
     /* No handler of anybody's runs in a thread that can write the region, or leaves the callback by a jump (C4, T12). */
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     if (!set_writer_protection(PROT_READ | PROT_WRITE)) __builtin_trap();
-    const int result = pthread_jit_write_with_callback_np(write_code, parts[0].iov_base);
+    const int result = pthread_jit_write_with_callback_np(write_code, request);
     if (!set_writer_protection(PROT_READ)) __builtin_trap();
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     *reply_out = writer.reply;
@@ -104,6 +101,7 @@ il_status il_views_open(const char *writer_path, il_views *views_out) {
     if (!set_writer_protection(PROT_READ)) __builtin_trap();
     *views_out = (il_views){
         .code_base = (uint64_t)(uintptr_t)code,
+        .payload = payload,
         .writer = pthread_jit_write_protect_supported_np() != 0 ? IL_WRITER_CALLBACK : IL_WRITER_ANYONE,
     };
     return IL_OK;

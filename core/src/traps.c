@@ -145,7 +145,7 @@ il_status il_traps_install(void) {
 }
 
 /* ---- Deadlines ----------------------------------------------------------------------------------------------------------------- */
-static uint64_t now(void) {
+uint64_t il_now(void) {
     struct timespec time;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
@@ -158,7 +158,7 @@ il_status il_deadline_set(uint64_t nanoseconds) {
     (void)__atomic_fetch_and(&il_self->wants, ~(uint32_t)IL_WANT_DEADLINE, __ATOMIC_RELAXED);
     if (nanoseconds == 0) return IL_OK;
     has_deadline = true;
-    deadline = now() + nanoseconds;
+    deadline = il_now() + nanoseconds;
     const il_status status = il_timer_start(nanoseconds);
     has_deadline = status == IL_OK;
     return status;
@@ -172,7 +172,7 @@ bool il_is_interrupted(void) {
 
 void il_deadline_renew(void) {
     if (!has_deadline) return;
-    const uint64_t time = now();
+    const uint64_t time = il_now();
     il_timer_forget();
     (void)il_deadline_set(deadline > time ? deadline - time : 1);
 }

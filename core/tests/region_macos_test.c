@@ -149,8 +149,7 @@ static void hostile_requests_change_nothing(uint64_t address) {
         request.operation = (uint32_t)(seed >> 7) % 6;
         if (request.operation == IL_OP_RETIRE || request.operation == IL_OP_ARENA_CLOSE) request.handle = 0;
         request.may_reclaim = 0;
-        struct iovec part = {&request, sizeof request};
-        if (il_views_exchange(&views, &part, 1, &reply, &failure)) CHECK(request.operation == IL_OP_ARENA_OPEN || reply.status != IL_OK);
+        if (il_views_exchange(&views, &request, &reply, &failure)) CHECK(request.operation == IL_OP_ARENA_OPEN || reply.status != IL_OK);
         CHECK(writable_ranges == 0);
     }
     CHECK(call(address) == 7);
@@ -160,13 +159,12 @@ static void child_has_a_writer_of_its_own(void) {
     const pid_t child = fork();
     if (child == 0) {
         il_request request = {.operation = IL_OP_RETIRE};
-        struct iovec part = {&request, sizeof request};
         il_views views;
         il_reply reply;
         il_failure failure;
         jit = NULL;
         CHECK(il_views_open("/ignored", &views) == IL_OK && views.code_base != il_code_bases[0]);
-        CHECK(il_views_exchange(&views, &part, 1, &reply, &failure) && reply.status == IL_STALE && reply.taken_bytes == 0);
+        CHECK(il_views_exchange(&views, &request, &reply, &failure) && reply.status == IL_STALE && reply.taken_bytes == 0);
         _exit(0);
     }
     int status = -1;
