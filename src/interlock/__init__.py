@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         validate_image_all,
     )
     from interlock.runtime.instance import Instance
-    from interlock.runtime.jit import CompiledFunction, jit
+    from interlock.runtime.jit import CompiledFunction, build_wasm, jit
     from interlock.runtime.program import CompiledModule, PublishedModule, compile, load, write  # noqa: A004  (the article's word)
     from interlock.runtime.region import PublishedCode, Region
     from interlock.runtime.wasi import Wasi
@@ -91,7 +91,7 @@ _HOMES = {
         "validate_image_all",
     ),
     "interlock.runtime.instance": ("Instance",),
-    "interlock.runtime.jit": ("CompiledFunction", "jit"),
+    "interlock.runtime.jit": ("CompiledFunction", "build_wasm", "jit"),
     "interlock.runtime.program": (
         "CompiledModule",
         "PublishedModule",
@@ -149,6 +149,7 @@ __all__ = [
     "WasmUnlinkableError",
     "__version__",
     "asarray",
+    "build_wasm",
     "compile",
     "contract",
     "dump",

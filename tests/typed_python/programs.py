@@ -67,7 +67,7 @@ class Wasm:
     def __init__(self, function: Any) -> None:
         import wasmtime
 
-        program = function._ready()._read.checked.program
+        program = function.program().read.checked.program
         (self._signature,) = program.exported
         lowered = typed_python.lower(program, typed_python.MemoryUse.EXPORTED)
         bytecode.validate(lowered.module)
@@ -147,4 +147,4 @@ def compiled(source: str) -> Iterator[Any]:
     try:
         yield function
     finally:
-        function._ready().module.close()
+        function.program().module.close()

@@ -64,3 +64,33 @@ def apples_contract(plist: bytes) -> None:
     assert_type(contract.parse_plist(plist), contract.Entitlements)
     for scenario in contract.parse_scenarios("scenario a"):
         assert_type(contract.play(scenario, process, contract.ModelMachine()), contract.Report)
+
+
+@interlock.struct
+class Point:
+    """A struct."""
+
+    x: interlock.types.f64
+
+
+@interlock.jit
+def scaled(points: interlock.types.Array[Point], by: interlock.types.i32) -> interlock.types.f64:
+    """Fields of structs and arrays keep their types."""
+    points[0].x *= by
+    return points[0].x
+
+
+@interlock.jit(inline=True)
+def half(a: interlock.types.i64) -> interlock.types.i64:
+    """Numbers are those of Python."""
+    return a // 2
+
+
+def compiled_functions() -> None:
+    """A compiled function keeps its signature."""
+    assert_type(half(3), int)
+    assert_type(half.python(3), int)
+    assert_type(half.inspect("wat"), str)
+    half("3")  # type: ignore[arg-type]  # that is the test
+    scaled(interlock.empty(3, Point), 2)
+    assert_type(interlock.build_wasm(half, scaled), bytes)

@@ -6,7 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from interlock.errors import ExitError, InterlockError, InternalError, SourceError, Trap
+from interlock.errors import (
+    ExitError,
+    InterlockError,
+    InternalError,
+    PythonSubsetError,
+    SourceError,
+    Trap,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -91,6 +98,9 @@ def report_error(error: Exception, *, file: str) -> int:
             return error.status
         case Trap():
             say(f"interlock: {describe_trap(error)}")
+            return EXIT_NO
+        case PythonSubsetError():
+            say(f"interlock: {error}")
             return EXIT_NO
         case SourceError():
             say(locate(error, file))

@@ -9,12 +9,15 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from interlock.runtime.heap import heap
-from interlock.typed_python.layout import ArrayType, Element, Record
+from interlock.typed_python.layout import ELEMENTS, ArrayType, Element, Record
+from interlock.typed_python.scalars import BOOL, F64, I64
 from interlock.typed_python.values import element_of
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from interlock.typed_python.layout import Type
 
     Shape = int | tuple[int, ...]
 
@@ -28,6 +31,7 @@ _NUMPY_NAMES: Final = {
     "f64": "float64",
     "bool": "bool",
 }
+_ELEMENT_OF: Final = {numpy: ELEMENTS[name] for name, numpy in _NUMPY_NAMES.items()}
 
 
 def dtype_of(element: Element | Record) -> np.dtype[Any]:
@@ -44,6 +48,21 @@ def dtype_of(element: Element | Record) -> np.dtype[Any]:
             "itemsize": element.size_bytes,
         }
     )
+
+
+def type_of_argument(value: object) -> Type:
+    """The type of a parameter that has no annotation, from its argument.  `TypeError` if no type suits."""
+    for kind, scalar in ((bool, BOOL), (int, I64), (float, F64)):
+        if isinstance(value, kind):
+            return scalar
+    import numpy as np
+
+    given = np.asarray(value if isinstance(value, np.ndarray | np.generic) else memoryview(value))  # type: ignore[arg-type]  # raises TypeError itself
+    element = _ELEMENT_OF.get(given.dtype.name)
+    if element is None or not given.dtype.isnative:
+        message = f"no parameter has the type of an array of {given.dtype}: annotate it"
+        raise TypeError(message)
+    return ArrayType(element, given.ndim) if given.ndim else element.scalar
 
 
 def empty(shape: Shape, dtype: object = float) -> npt.NDArray[Any]:

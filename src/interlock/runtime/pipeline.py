@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from interlock.bytecode import ValidatedModule
     from interlock.target import Target
     from interlock.typed_python import CheckedProgram, Definition, Lowered
-    from interlock.typed_python.scalars import Scalar
+    from interlock.typed_python.layout import Type
 
 
 def read_wasm(data: bytes, *, file: str = "") -> ValidatedModule:
@@ -42,7 +42,7 @@ class PythonProgram:
 
 
 def read_python(
-    roots: Sequence[tuple[Definition, Sequence[Scalar | None]]],
+    roots: Sequence[tuple[Definition, Sequence[Type | None]]],
 ) -> PythonProgram:
     """Check, lower and validate Python functions and what they call."""
     from interlock import typed_python
@@ -50,6 +50,15 @@ def read_python(
     checked = typed_python.check(roots)
     lowered = typed_python.lower(checked.program)
     return PythonProgram(checked=checked, lowered=lowered, module=bytecode.validate(lowered.module))
+
+
+def build_python(definitions: Sequence[Definition]) -> bytes:
+    """Check and lower Python functions, with a memory of their own, to a binary module; its failures in a custom section."""
+    from interlock import typed_python
+
+    checked = typed_python.check([(each, ()) for each in definitions])
+    lowered = typed_python.lower(checked.program, typed_python.MemoryUse.EXPORTED)
+    return bytecode.encode(bytecode.validate(lowered.module).module)
 
 
 def lower_function(

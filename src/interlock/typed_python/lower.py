@@ -7,11 +7,14 @@ fails stores it in a global, exported as `FAILURE_EXPORT`, and traps.  `Lowered.
 from __future__ import annotations
 
 import enum
+import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from interlock.bytecode import (
     Const,
+    CustomSection,
     Export,
     ExternKind,
     Function,
@@ -125,6 +128,7 @@ class _ModuleLowering:
         module = Module(
             types=tuple(types),
             imports=tuple(imports),
+            customs=(self._failure_section(),),
             memories=tuple(memories),
             functions=tuple(functions),
             globals=(failure,),
@@ -132,6 +136,21 @@ class _ModuleLowering:
             function_names={index: signature.name for signature, index in self.indices.items()},
         )
         return Lowered(module=module, failures=tuple(self.failures), exports=names)
+
+    def _failure_section(self) -> CustomSection:
+        """What the numbers mean, for those who embed the binary module."""
+        listed = [
+            {
+                "exception": each.exception,
+                "message": each.message,
+                "file": os.path.basename(each.file),  # noqa: PTH119  (a name; the same wherever it is built)
+                "line": each.place.line,
+                "function": each.function,
+            }
+            for each in self.failures
+        ]
+        data = json.dumps(listed, ensure_ascii=False).encode()
+        return CustomSection(name=FAILURE_EXPORT, data=data, after=0)
 
     def _export_names(self) -> dict[tree.Signature, str]:
         """The functions' own names; of several with one name, the later ones get their parameter types behind it."""
