@@ -37,6 +37,7 @@ class CoreBuildHook(BuildHookInterface[Any]):
         made = [
             *core.build(package / "core" / "_native", target=target, cc=os.environ.get("CC")),
             *core.build_launchers(package / "kit" / "_native"),
+            *core.build_modelled(package / "mac" / "_native"),
             *core.build_apple(
                 package / "apple" / "_native", target=target, cc=os.environ.get("CC")
             ),

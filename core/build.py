@@ -228,6 +228,11 @@ def build(out_dir: Path, *, target: str | None = None, cc: str | None = None) ->
     return _make(machine.programs, machine, out_dir, cc)
 
 
+def build_modelled(out_dir: Path) -> list[Path]:
+    """Compile the library for Apple silicon into `out_dir` with zig, on any machine: the modelled Mac (interlock.mac) runs it."""
+    return _make(_MACOS_PROGRAMS[:1], TARGETS["aarch64-macos"], out_dir, None)
+
+
 def build_launchers(out_dir: Path) -> list[Path]:
     """Compile the launcher for each macOS target into `out_dir` with zig, on any machine, and return the files."""
     return [

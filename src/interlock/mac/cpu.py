@@ -109,6 +109,7 @@ class Cpu:
     def __init__(self, translate: Callable[[int, Access], Frame | None]) -> None:
         self._translate = translate
         self._uc = unicorn.Uc(uc_const.UC_ARCH_ARM64, uc_const.UC_MODE_ARM)
+        self._uc.ctl_set_cpu_model(arm64.UC_CPU_ARM64_MAX)  # the others lack what an Apple M1 has
         self._uc.ctl_set_page_size(PAGE_BYTES)
         self._uc.ctl_set_tlb_mode(uc_const.UC_TLB_VIRTUAL)
         self._next = _FIRST_PHYSICAL_ADDRESS

@@ -15,7 +15,7 @@ from interlock.contract.memory_map import CELL_BYTES, Protection
 from interlock.contract.outcome import OK
 from interlock.contract.threads import Thread
 from interlock.errors import InternalError
-from interlock.mac import libsystem, signals
+from interlock.mac import libc, libsystem, signals
 from interlock.mac.code import BARRIER
 from interlock.mac.cpu import PC, SP, Access, Cpu, Frame, Stop, StopKind
 from interlock.mac.memory import AddressSpaces
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from interlock.contract.allow_list import Image
     from interlock.mac.cpu import Registers
 
-STACK_BYTES = 1 << 20
-ERRNO_BYTES = 16  # at the lowest address of a stack, as every thread's own
+STACK_BYTES = 8 << 20
+# At the lowest addresses of a stack: errno, what pthread_self points to, and the thread's copies of thread-local variables.
+_ERRNO_BYTES, _SELF_BYTES, VARIABLES_BYTES = 16, 240, 3840
+_SLICE_INSTRUCTIONS = (
+    20_000  # between two looks at the clock, while a timer runs; one takes a nanosecond
+)
 _SERVICE_REGISTER = 16
 _LINK_REGISTER = 30
 
@@ -38,6 +42,7 @@ class Pause(Enum):
 
     RETURNED = "the call returned"
     HOST_BODY = "it is in a function whose body the host plays"
+    WAITING = "it waits for a timer"
     CAUGHT = "a signal was caught, and the access that raised it given up"
     ENDED = "its process has ended"
 
@@ -58,6 +63,10 @@ class GuestProcess:
     model: Process
     symbols: dict[str, int] = field(default_factory=dict)
     actions: dict[int, signals.Action] = field(default_factory=dict)
+    number: int = 1  # getpid
+    queues: dict[int, libc.Queue] = field(default_factory=dict)
+    destructors: list[int] = field(default_factory=list)  # of thread-specific data, by key
+    fork_handlers: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -69,10 +78,16 @@ class GuestThread:
     registers: Registers
     stack_address: int
     callers: list[Registers] = field(default_factory=list)
-    interrupted: list[Registers] = field(default_factory=list)  # by signals
+    interrupted: list[signals.Interrupted] = field(default_factory=list)
     outcome: Outcome = OK  # of its last call of the system, or fault
     result: int = 0  # of the last call that returned
     first_store: int | None = None  # where a run of stores began, if it is one
+    blocked: int = 0  # signals, by bit
+    pending: list[int] = field(default_factory=list)
+    specific: dict[int, int] = field(default_factory=dict)  # by key
+    start: tuple[int, int] | None = None  # function and argument of one that has not begun
+    waits_for: libc.Queue | None = None
+    wake_address: int = 0
 
     @property
     def errno_address(self) -> int:
@@ -82,7 +97,20 @@ class GuestThread:
     @property
     def self_address(self) -> int:
         """What `pthread_self` returns."""
-        return self.stack_address + ERRNO_BYTES
+        return self.stack_address + _ERRNO_BYTES
+
+    @property
+    def variables_address(self) -> int:
+        """Where its thread-local variables lie."""
+        return self.stack_address + _ERRNO_BYTES + _SELF_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a host looks at when it plays a function: x0 to x7, and where the thread is."""
+
+    pc: int
+    arguments: tuple[int, ...]
 
 
 class Mac:
@@ -92,6 +120,8 @@ class Mac:
         self.profile = profile
         self.timeline: list[Event] = []
         self.threads: list[GuestThread] = []
+        self.nanoseconds = 1_000_000_000
+        self.stack_bytes = STACK_BYTES
         self._running: GuestThread | None = None
         self.cpu = Cpu(self._translate)
         self.spaces = AddressSpaces(self.cpu)
@@ -123,10 +153,17 @@ class Mac:
         return thread
 
     def fork(self, thread: GuestThread, name: str) -> GuestThread:
-        """`fork`: the child's one thread, at the place of the one that called."""
+        """The system's `fork`: the child's one thread, at the place of the one that called.  No handler of `pthread_atfork` runs."""
         parent = thread.process
         model, only = parent.model.fork(thread.model, name)
-        child = GuestProcess(model=model, symbols=parent.symbols, actions=dict(parent.actions))
+        child = GuestProcess(
+            model=model,
+            symbols=parent.symbols,
+            actions=dict(parent.actions),
+            number=1 + max(each.process.number for each in self.threads),
+            destructors=list(parent.destructors),
+            fork_handlers=list(parent.fork_handlers),
+        )
         self.spaces.fork(parent.model, model)
         copy = GuestThread(
             process=child,
@@ -146,6 +183,7 @@ class Mac:
         outcome = process.model.exec()
         process.symbols.clear()
         process.actions.clear()
+        process.queues.clear()
         libsystem.link(self, process)
         return self.add_thread(process, Thread(name=thread.model.name)), outcome
 
@@ -186,15 +224,68 @@ class Mac:
         self.cpu.forget_translations()
         pause = None
         while pause is None:
-            pause = self._handle(thread, self.cpu.run())
+            has_timers = any(queue.timers for queue in thread.process.queues.values())
+            pause = self._handle(
+                thread, self.cpu.run(instructions=_SLICE_INSTRUCTIONS if has_timers else 0)
+            )
+            if pause is None and has_timers:
+                self.nanoseconds += _SLICE_INSTRUCTIONS
+                self._fire_timers(thread)
+            if pause is None and thread.pending:
+                pause = self._take_signals(thread)
         thread.registers = self.cpu.save()
         if pause is Pause.RETURNED:
             thread.result = self.cpu.x(0)
-            thread.registers = thread.callers.pop()
-        elif pause is Pause.CAUGHT:
+        if pause in {Pause.RETURNED, Pause.CAUGHT}:
             thread.registers = thread.callers.pop()
         self._running = outer
         return pause
+
+    def _take_signals(self, thread: GuestThread) -> Pause | None:
+        """Deliver what was sent to the thread and is not blocked."""
+        for number in [each for each in thread.pending if not thread.blocked >> each - 1 & 1]:
+            thread.pending.remove(number)
+            action = thread.process.actions.get(number)
+            outcome = thread.process.model.deliver(thread.model, signals.NAMES[number])
+            self.note(thread, f"{signals.NAMES[number]} arrives", outcome)
+            thread.outcome = outcome
+            if thread.process.model.is_dead or action is None:
+                return Pause.ENDED
+            signals.enter(self, thread, signals.Signal(number=number), action.handler)
+        self.cpu.forget_translations()
+        return None
+
+    def _fire_timers(self, running: GuestThread) -> None:
+        """Let the threads run that wait for a timer which is due, until they wait again."""
+        process = running.process
+        for queue in list(process.queues.values()):
+            for ident in [each for each, due in queue.timers.items() if due <= self.nanoseconds]:
+                waiting = self._waiting_thread(process, queue)
+                if waiting is None:
+                    continue
+                libc.wake(self, waiting, queue, ident)
+                running.registers = self.cpu.save()
+                self.cpu.restore(waiting.registers)
+                self.cpu.set_x(0, 1)
+                self._run(waiting)
+                self.cpu.restore(running.registers)
+                self.cpu.forget_translations()
+
+    def _waiting_thread(self, process: GuestProcess, queue: libc.Queue) -> GuestThread | None:
+        """The thread that waits for the queue; those that have not begun begin first."""
+        for thread in self.threads:
+            if thread.process is process and thread.start is not None:
+                function, argument = thread.start
+                thread.start = None
+                running = self._running
+                before = self.cpu.save()
+                self.call(thread, function, argument)
+                self.cpu.restore(before)
+                self._running = running
+        return next(
+            (each for each in self.threads if each.process is process and each.waits_for is queue),
+            None,
+        )
 
     def _handle(self, thread: GuestThread, stop: Stop) -> Pause | None:
         """What the kernel does about a stop; None: the thread goes on."""
@@ -205,7 +296,11 @@ class Mac:
             if number == libsystem.HOST_BODY:
                 return Pause.HOST_BODY
             libsystem.serve(self, thread, number)
-            return Pause.ENDED if thread.process.model.is_dead else None
+            if thread.process.model.is_dead:
+                return Pause.ENDED
+            return Pause.WAITING if thread.waits_for is not None else None
+        if stop.kind is StopKind.TIME:
+            return None
         outcome = self._fault(thread, stop)
         if outcome is None:  # a handler has made the access possible
             self.cpu.forget_translations()
@@ -221,7 +316,7 @@ class Mac:
         signal = signals.Signal.of_fault(outcome.name, at)
         action = thread.process.actions.get(signal.number)
         if action is None:
-            return Pause.CAUGHT
+            return Pause.CAUGHT  # its host has told the contract's process only
         thread.process.model.enter_handler(thread.model)
         signals.enter(self, thread, signal, action.handler)
         self.cpu.forget_translations()
@@ -259,6 +354,13 @@ class Mac:
             written=int.from_bytes(self.spaces.read(process, cell, CELL_BYTES)),
         )
 
+    def registers(self, thread: GuestThread) -> Arguments:
+        """Of a thread that waits."""
+        self.cpu.restore(thread.registers)
+        return Arguments(
+            pc=self.cpu.special(PC), arguments=tuple(self.cpu.x(number) for number in range(8))
+        )
+
     # ---- What services and hosts need -------------------------------------------------------------------------------------------
 
     def note(self, thread: GuestThread, what: str, outcome: Outcome) -> None:
@@ -272,6 +374,13 @@ class Mac:
     def write(self, thread: GuestThread, address: int, data: bytes) -> None:
         """Store bytes into the thread's process."""
         self.spaces.write(thread.process.model, address, data)
+
+    def thread_at(self, process: GuestProcess, self_address: int) -> GuestThread | None:
+        """The thread that `pthread_self` names so."""
+        for thread in self.threads:
+            if thread.process is process and thread.self_address == self_address:
+                return thread
+        return None
 
     def _translate(self, page: int, access: Access) -> Frame | None:
         thread = self._running

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     Service = Callable[[Mac, GuestThread], None]
 
 TEXT = 0x30_0000
-_STUB_BYTES = 16
+STUB_BYTES = 16
+STUB_CALL_BYTES = 8  # to behind the svc
 _RETURN, _SUPERVISOR_CALL = 0xD65F03C0, 0xD4001001  # ret; svc #0x80
 
 # Darwin's numbers.
@@ -72,17 +73,19 @@ _WITH_CALLBACK = (
     _RETURN,
     0,
 )
-RETURN_STUB, HOST_BODY_STUB, SIGRETURN_STUB, _CALLBACK_CODE, _FIRST_STUB = (
-    TEXT + offset for offset in (0x00, 0x10, 0x20, 0x40, 0x80)
+RETURN_STUB, HOST_BODY_STUB, SIGRETURN_STUB, NOTHING_STUB, _CALLBACK_CODE, _FIRST_STUB = (
+    TEXT + offset for offset in (0x00, 0x10, 0x20, 0x30, 0x40, 0x80)
 )
 
 
 def link(mac: Mac, process: GuestProcess) -> None:
     """Map libSystem into a process, and fill in its symbols: those which its macOS has."""
+    from interlock.mac import libc  # its functions are in the table once it is imported
+
     code = b"".join(
         (
             *(_stub(number) for number in (RETURNED, HOST_BODY, SIGRETURN)),
-            bytes(_STUB_BYTES),
+            struct.pack("<4I", _RETURN, 0, 0, 0),
             struct.pack(f"<{len(_WITH_CALLBACK)}I", *_WITH_CALLBACK),
             bytes(_FIRST_STUB - _CALLBACK_CODE - 4 * len(_WITH_CALLBACK)),
             *(_stub(FIRST_SERVICE + index) for index in range(len(_SERVICES))),
@@ -93,11 +96,12 @@ def link(mac: Mac, process: GuestProcess) -> None:
     mac.spaces.write(process.model, TEXT, code)
     mac.spaces.synchronise(process.model, TEXT, len(code))
     for index, name in enumerate(_SERVICES):
-        process.symbols[name] = _FIRST_STUB + _STUB_BYTES * index
+        process.symbols[name] = _FIRST_STUB + STUB_BYTES * index
     process.symbols["_pthread_jit_write_with_callback_np"] = _CALLBACK_CODE
     for name in SYMBOLS:
         if process.model.symbol(name).value == 0:
             process.symbols[f"_{name}"] = 0
+    libc.link_data(mac, process)
 
 
 def serve(mac: Mac, thread: GuestThread, number: int) -> None:

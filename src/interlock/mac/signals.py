@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from interlock.mac.cpu import NZCV, PC, SP
 
 if TYPE_CHECKING:
+    from interlock.mac.cpu import Registers
     from interlock.mac.kernel import GuestThread, Mac
 
 NUMBERS = {
     "SIGILL": 4,
     "SIGTRAP": 5,
+    "SIGFPE": 8,
     "SIGBUS": 10,
     "SIGSEGV": 11,
     "SIGURG": 16,
@@ -23,7 +25,7 @@ NUMBERS = {
 }
 NAMES = {number: name for name, number in NUMBERS.items()}
 _SI_USER = 0x10001
-_CODES = {"SIGILL": 1, "SIGTRAP": 1, "SIGBUS": 1, "SIGSEGV": 1}
+_FAULT_CODE = 1  # of every signal that the processor raises, below SI_USER
 
 # struct __siginfo: si_signo si_errno si_code si_pid si_uid si_status si_addr, and what faults leave zero.
 _SIGINFO = struct.Struct("<iiiIIiQ72x")
@@ -48,6 +50,14 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """What a signal interrupted: all registers, and where the handler finds those that it may change."""
+
+    registers: Registers
+    mcontext_address: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """A signal on its way to a thread; `code` as in `siginfo_t`."""
 
@@ -58,7 +68,7 @@ class Signal:
     @classmethod
     def of_fault(cls, name: str, address: int) -> Signal:
         """One that the processor raised."""
-        return cls(number=NUMBERS[name], code=_CODES[name], address=address)
+        return cls(number=NUMBERS[name], code=_FAULT_CODE, address=address)
 
 
 def enter(mac: Mac, thread: GuestThread, signal: Signal, handler: int) -> None:
@@ -81,7 +91,7 @@ def enter(mac: Mac, thread: GuestThread, signal: Signal, handler: int) -> None:
         siginfo,
         _SIGINFO.pack(signal.number, 0, signal.code, 0, 0, 0, signal.address),
     )
-    thread.interrupted.append((cpu.save(), mcontext))
+    thread.interrupted.append(Interrupted(registers=cpu.save(), mcontext_address=mcontext))
     cpu.set_special(SP, siginfo)
     for number, value in enumerate((signal.number, siginfo, ucontext)):
         cpu.set_x(number, value)
@@ -91,10 +101,11 @@ def enter(mac: Mac, thread: GuestThread, signal: Signal, handler: int) -> None:
 
 def leave(mac: Mac, thread: GuestThread) -> None:
     """`sigreturn`: the interrupted registers, as the handler has changed them in its frame."""
-    registers, mcontext = thread.interrupted.pop()
-    state = _STATE.unpack(mac.read(thread, mcontext + _EXCEPTION.size, _STATE.size))
+    before = thread.interrupted.pop()
+    at = before.mcontext_address + _EXCEPTION.size
+    state = _STATE.unpack(mac.read(thread, at, _STATE.size))
     cpu = mac.cpu
-    cpu.restore(registers)
+    cpu.restore(before.registers)
     for number in range(31):
         cpu.set_x(number, state[number])
     cpu.set_special(SP, state[31])

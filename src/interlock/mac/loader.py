@@ -1,0 +1,317 @@
+"""The modelled dyld: maps a Mach-O library for arm64 into a process, binds its imports to libSystem, and reads its list of callbacks.
+
+It understands what our linker writes: rebasing and binding as opcodes (LC_DYLD_INFO_ONLY), no chained fixups, one library to bind to.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from interlock.contract.allow_list import LIST_SECTION, Image
+from interlock.contract.macho_file import Slice, architecture, load_commands, slices
+from interlock.contract.memory_map import Protection
+from interlock.errors import LinkError, UnsupportedError
+from interlock.mac.libsystem import protection_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.mac.kernel import GuestThread, Mac
+
+_LC_SYMTAB, _LC_SEGMENT_64, _LC_DYLD_INFO, _LC_CHAINED_FIXUPS = 0x2, 0x19, 0x80000022, 0x80000034
+_SEGMENT = struct.Struct("<16sQQQQiiII")
+_SECTION = struct.Struct("<16s16sQQIIIIIIII")
+_SG_READ_ONLY = 0x10
+_MOD_INIT = 0x9  # S_MOD_INIT_FUNC_POINTERS
+_N_STAB, _N_TYPE, _N_SECT, _N_EXT = 0xE0, 0x0E, 0x0E, 0x01
+_POINTER_BYTES = 8
+_OPCODE, _IMMEDIATE = 0xF0, 0x0F
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A segment: where it lies relative to the image, and what of the file fills it."""
+
+    name: str
+    address: int
+    size: int
+    content: bytes
+    protection: Protection
+    is_read_only_after_binding: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A section, `__SEGMENT,__section`."""
+
+    name: str
+    address: int
+    size: int
+    kind: int
+
+
+@dataclass(slots=True, kw_only=True)
+class MachO:
+    """As much of a library as loading it needs; addresses count from its start."""
+
+    segments: list[Segment] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    exports: dict[str, int] = field(default_factory=dict)
+    symbols: dict[str, int] = field(default_factory=dict)  # those that are not exported too
+    rebases: list[int] = field(default_factory=list)
+    binds: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedImage:
+    """A library in a process."""
+
+    base: int
+    exports: dict[str, int]
+    symbols: dict[str, int]
+    segments: tuple[tuple[str, int, int], ...]  # name, start, end
+    image: Image
+    initialisers: tuple[int, ...]
+
+
+def parse(data: bytes, *, file: str = "") -> MachO:
+    """Read the arm64 part of a file.  Raises `EntitlementsError` for what is malformed and `UnsupportedError`."""
+    for macho in slices(data, file=file):
+        if architecture(macho) == "arm64":
+            return _parse_thin(macho)
+    raise UnsupportedError(f"{file or 'the library'} has no part for arm64")
+
+
+def _parse_thin(macho: Slice) -> MachO:
+    found, info = MachO(), None
+    for number, command in load_commands(macho):
+        if number == _LC_SEGMENT_64:
+            _parse_segment(macho, command, found)
+        elif number == _LC_SYMTAB:
+            _parse_symbols(macho, command, found)
+        elif number == _LC_DYLD_INFO:
+            info = command.unpack("<10I", 8, "LC_DYLD_INFO_ONLY")
+        elif number == _LC_CHAINED_FIXUPS:
+            raise UnsupportedError("a Mach-O file with chained fixups on the modelled Mac")
+    if info is not None:
+        starts = [segment.address for segment in found.segments]
+        found.rebases += _rebases(macho.part(info[0], info[1], "rebase opcodes"), starts)
+        for offset, size in ((info[2], info[3]), (info[6], info[7])):  # bind, lazy bind
+            found.binds += _binds(macho.part(offset, size, "bind opcodes"), starts)
+    return found
+
+
+def _parse_segment(macho: Slice, command: Slice, found: MachO) -> None:
+    row = _SEGMENT.unpack(command.part(8, _SEGMENT.size, "a segment").data)
+    raw_name, address, size, offset, file_size, _, protection, count, flags = row
+    name = _name(raw_name)
+    content = macho.part(offset, file_size, f"segment {name}").data
+    found.segments.append(
+        Segment(
+            name=name,
+            address=address,
+            size=size,
+            content=content,
+            protection=protection_of(protection),
+            is_read_only_after_binding=bool(flags & _SG_READ_ONLY),
+        )
+    )
+    for index in range(count):
+        at = 8 + _SEGMENT.size + index * _SECTION.size
+        section = _SECTION.unpack(command.part(at, _SECTION.size, "a section").data)
+        found.sections.append(
+            Section(
+                name=f"{_name(section[1])},{_name(section[0])}",
+                address=section[2],
+                size=section[3],
+                kind=section[8] & 0xFF,
+            )
+        )
+
+
+def _parse_symbols(macho: Slice, command: Slice, found: MachO) -> None:
+    offset, count, strings_offset, strings_size = command.unpack("<IIII", 8, "LC_SYMTAB")
+    strings = macho.part(strings_offset, strings_size, "the string table").data
+    for index in range(count):
+        row = macho.unpack("<IBBHQ", offset + 16 * index, "the symbol table")
+        start, kind, _, _, value = row
+        if kind & _N_STAB or kind & _N_TYPE != _N_SECT:
+            continue
+        name = strings[start : strings.find(b"\0", start)].decode("utf-8", "replace")
+        found.symbols[name] = value
+        if kind & _N_EXT:
+            found.exports[name] = value
+
+
+def _name(raw: bytes) -> str:
+    return raw.rstrip(b"\0").decode("ascii", "replace")
+
+
+# ---- Opcodes -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class _Opcodes:
+    """A stream of opcodes and their operands."""
+
+    source: Slice
+    at: int = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        while self.at < len(self.source.data):
+            byte = self.source.data[self.at]
+            self.at += 1
+            yield byte & _OPCODE, byte & _IMMEDIATE
+
+    def uleb(self) -> int:
+        """An unsigned LEB128 number."""
+        value = shift = 0
+        while True:
+            (byte,) = self.source.unpack("<B", self.at, "a number")
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value & (1 << 64) - 1
+
+    def text(self) -> str:
+        """A string with its NUL."""
+        end = self.source.data.find(b"\0", self.at)
+        if end < 0:
+            raise self.source.fail("a name without an end", self.at)
+        found = self.source.data[self.at : end].decode("utf-8", "replace")
+        self.at = end + 1
+        return found
+
+
+def _rebases(source: Slice, starts: list[int]) -> Iterator[int]:
+    """Addresses of pointers that count from the image's start."""
+    opcodes, at = _Opcodes(source=source), 0
+    for opcode, immediate in opcodes:
+        count = skip = 0
+        match opcode:
+            case 0x00 | 0x10:  # DONE, SET_TYPE_IMM
+                continue
+            case 0x20:  # SET_SEGMENT_AND_OFFSET_ULEB
+                at = starts[immediate] + opcodes.uleb()
+            case 0x30:  # ADD_ADDR_ULEB
+                at += opcodes.uleb()
+            case 0x40:  # ADD_ADDR_IMM_SCALED
+                at += immediate * _POINTER_BYTES
+            case 0x50:  # DO_REBASE_IMM_TIMES
+                count = immediate
+            case 0x60:  # DO_REBASE_ULEB_TIMES
+                count = opcodes.uleb()
+            case 0x70:  # DO_REBASE_ADD_ADDR_ULEB
+                count, skip = 1, opcodes.uleb()
+            case 0x80:  # DO_REBASE_ULEB_TIMES_SKIPPING_ULEB
+                count, skip = opcodes.uleb(), opcodes.uleb()
+            case _:
+                raise source.fail(f"unknown rebase opcode {opcode:#x}", opcodes.at)
+        for _ in range(count):
+            yield at
+            at += _POINTER_BYTES + skip
+
+
+def _binds(source: Slice, starts: list[int]) -> Iterator[tuple[int, str]]:
+    """Addresses of pointers to imports, with the symbol."""
+    opcodes, at, symbol = _Opcodes(source=source), 0, ""
+    for opcode, immediate in opcodes:
+        count = skip = 0
+        match opcode:
+            case (
+                0x00 | 0x10 | 0x30 | 0x50
+            ):  # DONE, SET_DYLIB_ORDINAL_IMM, .._SPECIAL_IMM, SET_TYPE_IMM
+                continue
+            case 0x20:  # SET_DYLIB_ORDINAL_ULEB
+                opcodes.uleb()
+            case 0x40:  # SET_SYMBOL_TRAILING_FLAGS_IMM
+                symbol = opcodes.text()
+            case 0x70:  # SET_SEGMENT_AND_OFFSET_ULEB
+                at = starts[immediate] + opcodes.uleb()
+            case 0x80:  # ADD_ADDR_ULEB
+                at = (at + opcodes.uleb()) & (1 << 64) - 1
+            case 0x90:  # DO_BIND
+                count = 1
+            case 0xA0:  # DO_BIND_ADD_ADDR_ULEB
+                count, skip = 1, opcodes.uleb()
+            case 0xB0:  # DO_BIND_ADD_ADDR_IMM_SCALED
+                count, skip = 1, immediate * _POINTER_BYTES
+            case 0xC0:  # DO_BIND_ULEB_TIMES_SKIPPING_ULEB
+                count, skip = opcodes.uleb(), opcodes.uleb()
+            case _:
+                raise source.fail(f"unknown bind opcode {opcode:#x}", opcodes.at)
+        for _ in range(count):
+            yield at, symbol
+            at = (at + _POINTER_BYTES + skip) & (1 << 64) - 1
+
+
+# ---- Loading -------------------------------------------------------------------------------------------------------------------
+
+
+def load(mac: Mac, thread: GuestThread, macho: MachO, *, name: str) -> LoadedImage:
+    """Map the library, bind it, and make read-only what stays so.  The list of callbacks is in the result, and counts for nothing yet.
+
+    Raises `LinkError` for an import that libSystem does not have.
+    """
+    model, spaces = thread.process.model, mac.spaces
+    size = max(segment.address + segment.size for segment in macho.segments)
+    base = model.memory.map.place(size)
+    for segment in macho.segments:
+        rights = segment.protection | Protection.READ
+        spaces.map_image(model, segment.size, protection=rights, at=base + segment.address)
+        spaces.write(model, base + segment.address, segment.content)
+    for at in macho.rebases:
+        pointer = int.from_bytes(spaces.read(model, base + at, _POINTER_BYTES), "little")
+        _store(mac, thread, base + at, base + pointer)
+    for at, symbol in macho.binds:
+        address = thread.process.symbols.get(symbol)
+        if address is None:
+            raise LinkError(
+                symbol=symbol, detail=f"{name} imports it, and the modelled libSystem has none"
+            )
+        _store(mac, thread, base + at, address)
+    for segment in macho.segments:
+        start = base + segment.address
+        if Protection.EXECUTE in segment.protection:
+            spaces.synchronise(model, start, len(segment.content))
+        if segment.is_read_only_after_binding:
+            entry = model.memory.map.find(start)
+            if entry is not None:
+                entry.protection = Protection.READ
+    return LoadedImage(
+        base=base,
+        exports={symbol: base + value for symbol, value in macho.exports.items()},
+        symbols={symbol: base + value for symbol, value in macho.symbols.items()},
+        segments=tuple(
+            (each.name, base + each.address, base + each.address + each.size)
+            for each in macho.segments
+        ),
+        image=_list_of(mac, thread, macho, base, name),
+        initialisers=tuple(
+            word
+            for section in macho.sections
+            if section.kind == _MOD_INIT
+            for word in _words(mac, thread, base + section.address, section.size)
+        ),
+    )
+
+
+def _list_of(mac: Mac, thread: GuestThread, macho: MachO, base: int, name: str) -> Image:
+    """The section of callbacks as it stands in memory; an image without one has an empty list."""
+    for section in macho.sections:
+        if section.name == LIST_SECTION:
+            words = _words(mac, thread, base + section.address, section.size)
+            return Image(name=name, words=words, size_bytes=section.size)
+    return Image(name=name)
+
+
+def _words(mac: Mac, thread: GuestThread, address: int, size: int) -> tuple[int, ...]:
+    data = mac.read(thread, address, size)
+    return struct.unpack_from(f"<{size // _POINTER_BYTES}Q", data)
+
+
+def _store(mac: Mac, thread: GuestThread, address: int, value: int) -> None:
+    mac.write(thread, address, value.to_bytes(_POINTER_BYTES, "little"))
