@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,10 +19,15 @@ from tests.scenarios.interleavings import (
     outcomes,
     walks,
 )
+from tools.explore_interleavings import MACHINES, explore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.contract import Machine
     from tests.scenarios.interleavings import Move, Node, Walk
 
+SAMPLE = 80  # one in so many for implementations which take milliseconds
 RUNS = {"", *(f"{may}ok {value}" for may in ("", "may ") for value in (1, 2, 3))}
 BY_NAME = {each.name: each for each in SETTINGS}
 
@@ -60,6 +67,26 @@ def test_model_agrees_on_every_interleaving_of_typical_programs(setting: Setting
         count += 1
 
     assert count >= 1000
+
+
+@pytest.fixture(scope="module", params=["library", "mac"])
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """The C library in processes of the scenario driver; the modelled Mac."""
+    if request.param == "mac":
+        pytest.importorskip("unicorn", reason="needs unicorn, the extra mac")
+    elif sys.platform != "linux" or shutil.which("gcc") is None:
+        pytest.skip("needs Linux and gcc")
+    with MACHINES[request.param]() as made:
+        yield made
+
+
+def test_other_implementations_agree_on_a_sample(setting: Setting, machine: Machine) -> None:
+    """All of it: `python tools/explore_interleavings.py`."""
+    tally = explore(setting, machine, every=SAMPLE)
+
+    assert tally.disagreements == []
+    # The modelled Mac has no Intel processor; in the library other threads wait while one writes.
+    assert tally.replayed > 20 or (setting.name == "x86_64" and tally.refused > 20)
 
 
 def test_walks_take_every_step_from_every_state(setting: Setting) -> None:

@@ -13,6 +13,7 @@ from interlock.contract.memory import MapRequest
 from interlock.contract.outcome import DEAD, OK, Outcome, OutcomeKind, ok
 from interlock.contract.places import Names, Region, Regions, descriptor_of, protection_of
 from interlock.contract.process import Process
+from interlock.contract.profile import Chip
 from interlock.contract.scenario import ImageText
 from interlock.contract.steps import MAIN_THREAD, Step
 from interlock.contract.threads import Thread
@@ -40,6 +41,14 @@ class Machine(Protocol):
 
     def perform(self, step: Step) -> Outcome:
         """Take the step.  `dead` if its process has ended."""
+
+
+def refuse_other_chips(profile: Profile, scenario: Scenario) -> str:
+    """The modelled Mac's refusal; here, so that the table of implementations is made without its processor."""
+    del scenario
+    if profile.chip is Chip.APPLE_SILICON:
+        return ""
+    return "the modelled Mac has an AArch64 processor and no Rosetta"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

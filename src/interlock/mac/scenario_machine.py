@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interlock.contract import OutcomeKind, Profile, Scenario, Step
+from interlock.contract.machine import refuse_other_chips
 from interlock.contract.memory_map import CELL_BYTES, Protection
 from interlock.contract.outcome import DEAD, OK, Outcome, ok
 from interlock.contract.places import (
@@ -20,7 +21,6 @@ from interlock.contract.places import (
     protection_of,
 )
 from interlock.contract.process import CALLBACK, FREEZE, INVALIDATE, PROTECT, SUPPORTED
-from interlock.contract.profile import Chip
 from interlock.contract.scenario import ImageText
 from interlock.contract.steps import MAIN_THREAD
 from interlock.errors import ScenarioError
@@ -78,10 +78,7 @@ class MacMachine:
 
     def refusal(self, profile: Profile, scenario: Scenario) -> str:
         """Its processor is Apple silicon, and translates nothing."""
-        del scenario
-        if profile.chip is Chip.APPLE_SILICON:
-            return ""
-        return "the modelled Mac has an AArch64 processor and no Rosetta"
+        return refuse_other_chips(profile, scenario)
 
     def start(self, profile: Profile, scenario: Scenario) -> Outcome:
         """A process with the scenario's images."""
