@@ -25,7 +25,7 @@ static union {
 static enum il_list_state state;
 static bool is_full; /* the images have more callbacks than fit */
 
-/* ---- One image ---------------------------------------------------------------------------------------------------------------- */
+/* ---- One image ------------------------------------------------------------------------------------------------------------- */
 
 struct image {
     const callback_word *words; /* its section */
@@ -87,7 +87,7 @@ static size_t listed_words(const struct image *image) {
     return words;
 }
 
-/* ---- All images --------------------------------------------------------------------------------------------------------------- */
+/* ---- All images ------------------------------------------------------------------------------------------------------------ */
 
 static int add_image(struct dl_phdr_info *info, size_t bytes, void *unused) {
     struct image image = read_image(info);
@@ -149,7 +149,7 @@ bool il_list_has(pthread_jit_write_callback_t callback) {
     return false;
 }
 
-/* ---- Why a callback is not listed --------------------------------------------------------------------------------------------- */
+/* ---- Why a callback is not listed ------------------------------------------------------------------------------------------ */
 
 struct search {
     pthread_jit_write_callback_t callback;

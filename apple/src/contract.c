@@ -16,7 +16,7 @@ struct il_mac il_mac = {
     .wait_ms = IL_WAIT_MS_DEFAULT,
 };
 
-/* ---- Rules -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Rules ----------------------------------------------------------------------------------------------------------------- */
 
 static bool condition_holds(const struct il_condition *when) {
     const struct il_profile *profile = &il_mac.profile;
@@ -50,7 +50,7 @@ const struct il_effect *il_effect(enum il_rule_id id, enum il_effect_kind kind) 
     return NULL;
 }
 
-/* ---- Settings ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------------------------------------- */
 
 /* Part of the settings' text. */
 struct text {

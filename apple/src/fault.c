@@ -50,10 +50,10 @@ static bool runs_into_next_page(uintptr_t address, const struct il_entry *entry)
            (before->protection & PROT_WRITE) != 0;
 }
 
+/* A read, which only PROT_NONE forbids, or a write: some kernels (qemu-user's) do not say which. */
 static struct verdict judge_data(const struct fault *fault, const struct il_entry *entry) {
-    if (fault->access == IL_ACCESS_READ || (entry->protection & PROT_WRITE) != 0) {
-        bool is_allowed = (entry->protection & PROT_READ) != 0;
-        return is_allowed ? (struct verdict){RETRY, IL_RULE_X1, SIGBUS} : bus_error(IL_RULE_X1);
+    if ((entry->protection & PROT_WRITE) != 0) {
+        return (struct verdict){RETRY, IL_RULE_X1, SIGBUS};
     }
     if (entry->origin == IL_ORIGIN_OVERLAY) {
         return bus_error(IL_RULE_A13);
@@ -91,10 +91,7 @@ static struct verdict judge_fetch(const struct il_entry *entry) {
 /* RWX MAP_JIT memory. */
 static struct verdict judge_switched(const struct fault *fault) {
     enum il_state state = il_self.now.state;
-    if (fault->access == IL_ACCESS_READ) {
-        return (struct verdict){RETRY, IL_RULE_X1, SIGBUS};
-    }
-    if (fault->access == IL_ACCESS_WRITE) {
+    if (fault->access != IL_ACCESS_EXECUTE) { /* a write: such pages can always be read */
         return state == IL_STATE_RW ? (struct verdict){RETRY, IL_RULE_X1, SIGBUS} : bus_error(il_thread_cause());
     }
     if (state != IL_STATE_RX) {
@@ -140,7 +137,7 @@ static struct verdict limit_retries(const struct fault *fault, struct verdict ve
     return verdict;
 }
 
-/* ---- Carrying it out ---------------------------------------------------------------------------------------------------------- */
+/* ---- Carrying it out ------------------------------------------------------------------------------------------------------- */
 
 static void describe(const struct fault *fault, int number, enum il_rule_id rule) {
     static const char *const accesses[] = {" (read)", " (write)", " (execute)"};

@@ -9,7 +9,7 @@
 
 enum il_access { IL_ACCESS_READ, IL_ACCESS_WRITE, IL_ACCESS_EXECUTE };
 
-/* ---- One file for each architecture ------------------------------------------------------------------------------------------- */
+/* ---- One file for each architecture ---------------------------------------------------------------------------------------- */
 enum il_access il_fault_access(const siginfo_t *info, const void *context);
 uintptr_t il_fault_stack_pointer(const void *context);
 

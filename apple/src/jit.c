@@ -15,7 +15,7 @@
 
 static atomic_bool is_settled;
 
-/* ---- Settings ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------------------------------------- */
 
 void il_settle_settings(void) {
     atomic_store(&is_settled, true);
@@ -80,7 +80,7 @@ __attribute__((constructor)) static void start(void) {
     il_list_apply_settings();
 }
 
-/* ---- The calls ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The calls ------------------------------------------------------------------------------------------------------------- */
 
 /* A function that this version of macOS lacks is NULL, and the call jumps there. */
 static bool is_missing(unsigned since, enum il_rule_id rule) {

@@ -20,8 +20,10 @@ enum {
     TAG_MASK = 0xffffff, /* VM_MAKE_TAG(n) is n << 24; the bits below are no tag */
     JIT_FLAGS = MAP_JIT | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
     APPLE_FLAGS = MAP_HASSEMAPHORE | MAP_NOCACHE | MAP_RESILIENT_CODESIGN | MAP_RESILIENT_MEDIA | MAP_TPRO,
-    LINUX_FLAGS = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | 0x40 | 0x80 | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED |
-                  MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_SYNC | MAP_FIXED_NOREPLACE,
+    LOW_ADDRESS_FLAGS = 0x40 | 0x80, /* MAP_32BIT, MAP_ABOVE4G: of x86-64 */
+    LINUX_FLAGS = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | LOW_ADDRESS_FLAGS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |
+                  MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_SYNC |
+                  MAP_FIXED_NOREPLACE,
     ENTRIES_PER_CALL = 4, /* a call of mmap or munmap adds two by cutting and one; mprotect counts its gaps */
 };
 
@@ -64,11 +66,11 @@ static bool refuses_wx(enum il_rule_id rule) {
 
 /* Question 2; without enforcement it is the memory layer that refuses. */
 static int wx_errno(void) {
-    bool is_policy = il_is_enforcing_signatures() && il_mac.switches[IL_SWITCH_HARDENED_RWX_ERRNO] == IL_HARDENED_RWX_ERRNO_EINVAL;
-    return is_policy ? EINVAL : EACCES;
+    bool is_policy = il_mac.switches[IL_SWITCH_HARDENED_RWX_ERRNO] == IL_HARDENED_RWX_ERRNO_EINVAL;
+    return il_is_enforcing_signatures() && is_policy ? EINVAL : EACCES;
 }
 
-/* ---- mmap --------------------------------------------------------------------------------------------------------------------- */
+/* ---- mmap ------------------------------------------------------------------------------------------------------------------ */
 
 static bool has_unknown_flag(int flags) {
     int known = LINUX_FLAGS | APPLE_FLAGS | ((flags & MAP_HUGETLB) != 0 ? HUGE_SIZE_FLAGS : 0);
@@ -253,7 +255,7 @@ IL_APPLE_API void *mmap(void *address, size_t bytes, int protection, int flags, 
 IL_APPLE_API void *mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
     __attribute__((alias("mmap")));
 
-/* ---- munmap, mprotect, madvise ------------------------------------------------------------------------------------------------ */
+/* ---- munmap, mprotect, madvise --------------------------------------------------------------------------------------------- */
 
 IL_APPLE_API int munmap(void *address, size_t bytes) {
     uintptr_t start = (uintptr_t)address;
@@ -385,7 +387,7 @@ IL_APPLE_API int madvise(void *address, size_t bytes, int advice) {
     return status;
 }
 
-/* ---- The kernel writes (P8) --------------------------------------------------------------------------------------------------- */
+/* ---- The kernel writes (P8) ------------------------------------------------------------------------------------------------ */
 
 static bool refuses_kernel_write(uintptr_t start, size_t bytes) {
     bool is_refused = false;
@@ -404,11 +406,13 @@ static bool refuses_kernel_write(uintptr_t start, size_t bytes) {
 }
 
 IL_APPLE_API ssize_t read(int fd, void *buffer, size_t bytes) {
-    return refuses_kernel_write((uintptr_t)buffer, bytes) ? il_refuse(IL_RULE_P8, "read", 0) : __read(fd, buffer, bytes);
+    bool is_refused = refuses_kernel_write((uintptr_t)buffer, bytes);
+    return is_refused ? il_refuse(IL_RULE_P8, "read", 0) : __read(fd, buffer, bytes);
 }
 
 IL_APPLE_API ssize_t pread(int fd, void *buffer, size_t bytes, off_t offset) {
-    return refuses_kernel_write((uintptr_t)buffer, bytes) ? il_refuse(IL_RULE_P8, "pread", 0) : __pread64(fd, buffer, bytes, offset);
+    bool is_refused = refuses_kernel_write((uintptr_t)buffer, bytes);
+    return is_refused ? il_refuse(IL_RULE_P8, "pread", 0) : __pread64(fd, buffer, bytes, offset);
 }
 
 IL_APPLE_API ssize_t pread64(int fd, void *buffer, size_t bytes, off_t offset) __attribute__((alias("pread")));
@@ -418,7 +422,7 @@ IL_APPLE_API ssize_t recv(int fd, void *buffer, size_t bytes, int flags) {
     return is_refused ? il_refuse(IL_RULE_P8, "recv", 0) : recvfrom(fd, buffer, bytes, flags, NULL, NULL);
 }
 
-/* ---- Pages and caches --------------------------------------------------------------------------------------------------------- */
+/* ---- Pages and caches ------------------------------------------------------------------------------------------------------ */
 
 IL_APPLE_API int getpagesize(void) {
     return (int)il_mac.profile.page_bytes;

@@ -122,7 +122,7 @@ bool il_map_has_jit(void) {
     return false;
 }
 
-/* ---- Protection --------------------------------------------------------------------------------------------------------------- */
+/* ---- Protection ------------------------------------------------------------------------------------------------------------ */
 
 bool il_is_switched(const struct il_entry *entry) {
     return il_is_native() && entry->is_jit && !entry->is_lost && entry->protection == IL_PROT_RWX;

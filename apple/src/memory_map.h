@@ -1,8 +1,8 @@
 /* memory_map.h - what this process has mapped through the library: which ranges, with which protection and of which origin.
  *
- * The same table as interlock.contract.memory_map's, without contents.  `protection` is what the program asked for and a Mac would
- * show; what the kernel has is il_actual_protection(): for RWX MAP_JIT pages it follows the threads that may write, and code
- * without a signature is not executable under the Hardened Runtime.
+ * The same table as interlock.contract.memory_map's, without contents.  `protection` is what the program asked for and a Mac
+ * would show; what the kernel has is il_actual_protection(): for RWX MAP_JIT pages it follows the threads that may write, and
+ * code without a signature is not executable under the Hardened Runtime.
  *
  * Everything here needs the lock (lock.h).
  */

@@ -32,7 +32,7 @@ int il_kernel_sigaction(int number, const struct sigaction *action, struct sigac
     return __sigaction(number, action, old_out);
 }
 
-/* ---- Calling a handler -------------------------------------------------------------------------------------------------------- */
+/* ---- Calling a handler ----------------------------------------------------------------------------------------------------- */
 
 /* Whether its return undid a change of the thread's state. */
 static bool call(const struct sigaction *action, int number, siginfo_t *info, void *context) {
@@ -76,10 +76,10 @@ bool il_deliver(int number, siginfo_t *info, void *context) {
     return true;
 }
 
-/* ---- sigaction and signal ----------------------------------------------------------------------------------------------------- */
+/* ---- sigaction and signal -------------------------------------------------------------------------------------------------- */
 
-/* The kernel's action for both faults: a protection failure is SIGBUS on a Mac and SIGSEGV here.  The library's handler runs on the
- * alternate stack if one of the program's does, or if it has none. */
+/* The kernel's action for both faults: a protection failure is SIGBUS on a Mac and SIGSEGV here.  The library's handler runs on
+ * the alternate stack if one of the program's does, or if it has none. */
 static int take_faults(void) {
     struct sigaction action = {.sa_sigaction = il_on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
     bool has_any = has_handler(&actions[SIGSEGV]) || has_handler(&actions[SIGBUS]);

@@ -23,7 +23,7 @@ static uint32_t writers;
 static pid_t last_writer;
 static _Atomic uint32_t windows_closed;
 
-/* ---- The state ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The state ------------------------------------------------------------------------------------------------------------- */
 
 static void set_state_locked(enum il_state state) {
     enum il_state before = il_self.now.state;
@@ -87,15 +87,13 @@ enum il_rule_id il_thread_cause(void) {
     return il_self.is_forked || syscall(SYS_gettid) == getpid() ? IL_RULE_T1 : IL_RULE_T3;
 }
 
-/* ---- Toggles and callbacks ---------------------------------------------------------------------------------------------------- */
+/* ---- Toggles and callbacks ------------------------------------------------------------------------------------------------- */
 
 void il_thread_settle(uintptr_t stack_pointer) {
     struct il_thread_state *now = &il_self.now;
-    while (now->callbacks > 0 && now->callbacks <= IL_CALLBACK_FRAMES_MAX && il_self.frames[now->callbacks - 1] <= stack_pointer) {
+    for (uint32_t i = now->callbacks; i > 0 && i <= IL_CALLBACK_FRAMES_MAX && il_self.frames[i - 1] <= stack_pointer; i--) {
         now->callbacks--;
-        if (now->state == IL_STATE_RW) {
-            now->cause = IL_RULE_C4;
-        }
+        now->cause = now->state == IL_STATE_RW ? IL_RULE_C4 : now->cause;
     }
 }
 
@@ -126,7 +124,7 @@ void il_thread_return_from_callback(void) {
     close_window(IL_RULE_C3);
 }
 
-/* ---- Signal handlers ---------------------------------------------------------------------------------------------------------- */
+/* ---- Signal handlers ------------------------------------------------------------------------------------------------------- */
 
 struct il_thread_state il_thread_enter_handler(void) {
     struct il_thread_state before = il_self.now;
@@ -148,7 +146,7 @@ bool il_thread_leave_handler(const struct il_thread_state *before) {
     return is_undone;
 }
 
-/* ---- Waiting for writers ------------------------------------------------------------------------------------------------------ */
+/* ---- Waiting for writers --------------------------------------------------------------------------------------------------- */
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -164,8 +162,8 @@ static _Noreturn void report_deadlock(pid_t writer) {
     il_add_number(&line, il_mac.wait_ms);
     il_add(&line, " ms to execute MAP_JIT memory, while thread ");
     il_add_number(&line, (uint64_t)writer);
-    il_add(&line, " may write it.  A Mac lets both go on (T2); here a write window keeps all others from executing, so it must not"
-                  " wait for a thread that executes.");
+    il_add(&line, " may write it.  A Mac lets both go on (T2); here a write window keeps all others from executing, so it must"
+                  " not wait for a thread that executes.");
     il_say(&line);
     il_die_by(SIGABRT);
 }
@@ -191,7 +189,7 @@ void il_thread_wait_for_writers(void) {
     }
 }
 
-/* ---- fork --------------------------------------------------------------------------------------------------------------------- */
+/* ---- fork ------------------------------------------------------------------------------------------------------------------ */
 
 void il_thread_forked(void) {
     sigset_t mask;

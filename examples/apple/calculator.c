@@ -1,7 +1,7 @@
 /* calculator.c - a just-in-time compiler for reverse Polish notation, written for a Mac; runs on Linux too.
  *
  *     cc calculator.c $(python -m interlock.apple --cflags --libs) -o calculator          Linux
- *     cc calculator.c -I. -o calculator                                                   macOS (codesign decides which entitlements)
+ *     cc calculator.c -I apple/include -o calculator                                      macOS; codesign gives entitlements
  *     interlock mac exec --profile macos-arm64-allowlist -- ./calculator 6 7 '*'          prints 42
  *
  * The five steps of every such program: memory with MAP_JIT, a list of callbacks, a callback that checks what it writes, caches,
@@ -30,7 +30,7 @@ struct code {
 
 static unsigned char *region;
 
-/* ---- Compiling: each operation is one template --------------------------------------------------------------------------------- */
+/* ---- Compiling: each operation is one template ----------------------------------------------------------------------------- */
 
 static int append(struct code *code, const struct template *template, int32_t immediate) {
     if (code->bytes + template->bytes > CODE_BYTES_MAX) {
@@ -58,7 +58,7 @@ static int compile(int count, char **words, struct code *code_out) {
     return append(code_out, &TEMPLATES[RESULT], 0);
 }
 
-/* ---- Checking: nothing but templates, which never take more from the stack than is there -------------------------------------- */
+/* ---- Checking: nothing but templates, which never take more from the stack than is there ----------------------------------- */
 
 static const struct template *match(const unsigned char *at, size_t bytes) {
     for (int i = 0; i < TEMPLATE_COUNT; i++) {
@@ -89,7 +89,7 @@ static int is_permitted(const unsigned char *code, size_t bytes) {
     return 0;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------------------------------------- */
 
 /* The one function that may write code.  It checks a copy of its own, because `context` may change under its hands. */
 static int write_code(void *context) {

@@ -5,8 +5,8 @@
  * SIGBUS, what kills there ends the process with Apple's message and the rule of ours that explains it.  On a Mac this header
  * includes Apple's own and adds nothing.
  *
- * The library takes the place of mmap, munmap, mprotect, madvise, read, pread, recv, sigaction, signal, getpagesize and sysconf in
- * the whole process, as the rules of a Mac hold for the whole process.  What it cannot catch: docs/explanation/apple-on-linux.md.
+ * The library takes the place of mmap, munmap, mprotect, madvise, read, pread, recv, sigaction, signal, getpagesize and sysconf
+ * in the whole process, as the rules of a Mac hold for all of it.  What it cannot catch: docs/reference/apple-on-linux.md.
  *
  * Which Mac it is: the environment variable INTERLOCK_APPLE (`interlock mac exec` sets it), or il_apple_configure().
  */
@@ -17,7 +17,8 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-#if defined(__APPLE__)
+/* Not __APPLE__ alone: code whose Apple path is to be compiled here may define it. */
+#if defined(__APPLE__) && !defined(__linux__)
 #include <libkern/OSCacheControl.h>
 #else
 
@@ -25,7 +26,7 @@
 extern "C" {
 #endif
 
-/* ---- mmap and madvise: Apple's names, with values that Linux gives no meaning ------------------------------------------------ */
+/* ---- mmap and madvise: Apple's names, with values that Linux gives no meaning ---------------------------------------------- */
 #ifndef MAP_JIT
 #define MAP_JIT 0x0800 /* Apple's own value; Linux ignores it */
 #endif
@@ -45,7 +46,7 @@ extern "C" {
 /* 16384 on Apple silicon, 4096 on Intel and under Rosetta; getpagesize() and sysconf(_SC_PAGESIZE) say the same. */
 extern size_t vm_page_size;
 
-/* ---- The thread's switch ------------------------------------------------------------------------------------------------------ */
+/* ---- The thread's switch --------------------------------------------------------------------------------------------------- */
 
 /* 1 where the switch exists, 0 on Intel and under Rosetta. */
 int pthread_jit_write_protect_supported_np(void);
@@ -53,7 +54,7 @@ int pthread_jit_write_protect_supported_np(void);
 /* 0: this thread may write RWX MAP_JIT memory and not execute it; anything else: execute and not write. */
 void pthread_jit_write_protect_np(int enabled);
 
-/* ---- The callback call and the allow-list ------------------------------------------------------------------------------------- */
+/* ---- The callback call and the allow-list ---------------------------------------------------------------------------------- */
 typedef int (*pthread_jit_write_callback_t)(void *context);
 
 /* Call `callback(context)` while this thread may write; its result. */
@@ -65,7 +66,7 @@ void pthread_jit_write_freeze_callbacks_np(void);
 /* The list of this executable or library: once, at file scope.
  *
  * An array in a section, as on a Mac; the linker makes symbols for its start and end.  A note with their distances is how the
- * library finds the section in a loaded image, without the file and its section headers (docs/decisions/0016-callback-lists-in-elf.md). */
+ * library finds the section in a loaded image, without the file and its section headers (docs/decisions/0016). */
 #define PTHREAD_JIT_WRITE_ALLOW_CALLBACKS_NP(...) \
     IL_APPLE_FIND_CALLBACKS \
     IL_APPLE_KEEP static const pthread_jit_write_callback_t pthread_jit_write_allowed_callbacks[] \
@@ -95,13 +96,13 @@ void pthread_jit_write_freeze_callbacks_np(void);
 #define IL_APPLE_KEEP __attribute__((used))
 #endif
 
-/* ---- libkern/OSCacheControl.h ------------------------------------------------------------------------------------------------- */
+/* ---- libkern/OSCacheControl.h ---------------------------------------------------------------------------------------------- */
 void sys_icache_invalidate(void *start, size_t length);
 void sys_dcache_flush(void *start, size_t length);
 
-/* ---- Extensions: not on a Mac, so call them under #ifndef __APPLE__ ----------------------------------------------------------- */
+/* ---- Extensions: not on a Mac, so call them under #ifndef __APPLE__ -------------------------------------------------------- */
 
-/* Choose the Mac: words separated by spaces, later ones win; what is not named keeps its default.  INTERLOCK_APPLE holds the same.
+/* Choose the Mac: words separated by spaces, later ones win; what is not named keeps its value.  INTERLOCK_APPLE holds the same.
  *
  *     profile=NAME          macos-arm64 (the default), macos-arm64-hardened, macos-arm64-allowlist, macos-x86_64,
  *                           macos-x86_64-hardened, rosetta
@@ -115,12 +116,12 @@ void sys_dcache_flush(void *start, size_t length);
  * does not understand, EBUSY if it is too late; then nothing has changed. */
 int il_apple_configure(const char *settings);
 
-/* The id of the rule behind the last refusal or fault of this thread, "" if there is none; asking forgets it (as dlerror does). */
+/* The id of the rule behind the last refusal or fault of this thread, "" if there is none; asking forgets it, as dlerror does. */
 const char *il_apple_rule(void);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* !__APPLE__ */
+#endif /* Linux */
 #endif /* INTERLOCK_PTHREAD_JIT_H */

@@ -80,7 +80,8 @@ int main(int count, char **words) {
     right &= check("tags", mmap(NULL, page, PROT_READ, MAP_ANON | MAP_PRIVATE, VM_MAKE_TAG(64), 0) != MAP_FAILED);
     right &= check("bits below a tag", fails((long)mmap(NULL, page, PROT_READ, MAP_ANON | MAP_PRIVATE, 3, 0), EINVAL, "A5"));
     right &= check("flags of Linux", mmap(NULL, page, PROT_READ, MAP_ANON | MAP_PRIVATE | MAP_POPULATE, -1, 0) != MAP_FAILED);
-    right &= check("unknown flags", fails((long)mmap(NULL, page, PROT_READ, MAP_ANON | MAP_PRIVATE | 1 << 30, -1, 0), EINVAL, "A3"));
+    int unknown = MAP_ANON | MAP_PRIVATE | 1 << 30;
+    right &= check("unknown flags", fails((long)mmap(NULL, page, PROT_READ, unknown, -1, 0), EINVAL, "A3"));
     right &= check("madvise", madvise(jit, page, MADV_FREE_REUSABLE) == 0 && madvise(jit, page, MADV_FREE_REUSE) == 0);
     unsigned char *rwx = map_jit(page);
     right &= check("read into code", fails(read(0, rwx, 16), EFAULT, "P8") && fails(pread(0, rwx, 16, 0), EFAULT, "P8"));

@@ -1,4 +1,4 @@
-/* signals.c - the program's handlers are the program's: what sigaction answers, what a handler is told, which stack it runs on. */
+/* signals.c - the program's handlers are the program's: what sigaction answers, what a handler is told. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>

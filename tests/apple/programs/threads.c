@@ -1,6 +1,6 @@
 /* threads.c - threads run code while others write it.
  *
- *     threads run        executing threads wait for writers and go on; prints how many calls gave something else than a published number
+ *     threads run        executing threads wait for writers and go on; prints how many calls gave a wrong number
  *     threads deadlock   a writer waits for a thread that executes
  *     threads ended      a thread ends in RW state; the others are not kept waiting
  */
