@@ -151,21 +151,10 @@ static uintptr_t reserve(const struct request *request, bool is_fixed) {
 }
 
 /* Map; the pages behind the end of a file's part are reserved, as they are the mapping's on a Mac. */
-static uintptr_t place(const struct request *request, int protection) {
-    bool is_anonymous = (request->flags & MAP_ANONYMOUS) != 0;
+static uintptr_t place_at(const struct request *request, uintptr_t hint, int protection) {
     bool is_fixed = (request->flags & MAP_FIXED) != 0;
-    if (is_fixed && request->file_bytes == request->bytes) {
-        return kernel_mmap(request, request->address, request->bytes, protection, request->flags);
-    }
-    if (!is_fixed && (is_anonymous || request->file_bytes == request->bytes)) {
-        bool takes_hint = (request->flags & MAP_JIT) == 0 || il_mac.switches[IL_SWITCH_ADDRESS_HINT] == IL_ADDRESS_HINT_HONOURED;
-        uintptr_t hint = takes_hint ? request->address : 0;
+    if (request->file_bytes == request->bytes) {
         uintptr_t found = kernel_mmap(request, hint, request->bytes, protection, request->flags);
-        if (!takes_hint && request->address != 0 && found == request->address) { /* by chance: another one, while this is taken */
-            uintptr_t other = kernel_mmap(request, 0, request->bytes, protection, request->flags);
-            syscall(SYS_munmap, found, request->bytes);
-            found = other;
-        }
         if (found == (uintptr_t)MAP_FAILED || is_aligned(found)) {
             return found;
         }
@@ -180,6 +169,21 @@ static uintptr_t place(const struct request *request, int protection) {
         int error = errno;
         syscall(SYS_munmap, start, request->bytes);
         errno = error;
+    }
+    return found;
+}
+
+/* A hint is ignored for JIT memory, unless the switch says otherwise: also where the kernel would choose it by chance. */
+static uintptr_t place(const struct request *request, int protection) {
+    bool is_honoured = il_mac.switches[IL_SWITCH_ADDRESS_HINT] == IL_ADDRESS_HINT_HONOURED;
+    if ((request->flags & MAP_JIT) == 0 || is_honoured || request->address == 0) {
+        return place_at(request, request->address, protection);
+    }
+    uintptr_t found = place_at(request, 0, protection);
+    if (found == request->address) {
+        uintptr_t other = place_at(request, 0, protection);
+        syscall(SYS_munmap, found, request->bytes);
+        found = other;
     }
     return found;
 }
