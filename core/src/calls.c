@@ -120,7 +120,6 @@ static void leave_for_host(void) {
 }
 
 /* The C halves of the two gates that present registers.  pc: in the guest's function that called. */
-void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64_t pc);
 void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64_t pc) {
     leave_for_host();
     const uint32_t kind = il_current()->exec->host_call(vmctx, import_index, regs);
@@ -128,7 +127,6 @@ void il_host_call(void *vmctx, uint32_t import_index, il_registers *regs, uint64
     il_resume(pc);
 }
 
-uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc);
 uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc) {
     uint64_t address = 0;
     leave_for_host();
@@ -141,7 +139,6 @@ uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc) {
 
 /* The limit in an il_exec is that of the thread whose activation of it is in guest code, or UINT64_MAX: always ask.  The gate saves
  * no vector register. */
-void il_stack_check(uint64_t pc);
 __attribute__((target("general-regs-only"))) void il_stack_check(uint64_t pc) {
     if ((uint64_t)(uintptr_t)__builtin_frame_address(0) < il_self->current->stack_limit) il_end(IL_TRAP_STACK_EXHAUSTED, pc);
 }
