@@ -157,6 +157,10 @@ ret
 .byte 0x40, 0x89, 0xc0
 ret
 ---
+# V017 REX.W before a nop
+.byte 0x48, 0x90
+ret
+---
 # V017 REX.W with the operand prefix, of which one is ignored
 .byte 0x66, 0x48, 0x89, 0xc0
 ret
