@@ -174,7 +174,9 @@ class _Fence:
 
     def __init__(self) -> None:
         page = mmap.PAGESIZE
-        self._map = mmap.mmap(-1, FENCE_BYTES + page)
+        # Private: a forked process must not write into the arrays of another.
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        self._map = mmap.mmap(-1, FENCE_BYTES + page, flags=flags)
         self._start = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.mprotect(ctypes.c_void_p(self._start + FENCE_BYTES), page, 0) != 0:
