@@ -16,6 +16,7 @@ sys.path.insert(
 from apple.probe import cases, drop_in
 from interlock import contract
 from interlock.apple.differences import DIFFERENCES
+from interlock.contract import observations
 from interlock.contract.machine import ModelMachine, refuse_other_chips
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ def _switches() -> str:
     return "\n".join(["## Switches of the model", "", *head, *rows, ""])
 
 
+def _macs() -> str:
+    rows = [
+        f"- {each}; the evidence of each rule says what it saw." for each in observations.kept()
+    ]
+    none = "None: nobody has run the probe on a Mac yet ([how](../explanation/contract.md#the-probe-asking-a-mac))."
+    return "\n".join(["## Macs that were asked", "", *(rows or [none]), ""])
+
+
 def _questions() -> str:
     rows = [f"{each.number}. {each.text} ({each.rule})" for each in contract.QUESTIONS]
     return "\n".join(["## Open questions", "", "Only a Mac answers them.", "", *rows, ""])
@@ -79,7 +88,7 @@ def _section(title: str, rules: tuple[contract.Rule, ...]) -> str:
 def contract_page() -> str:
     """The rules."""
     sections = [_section(title, rules) for title, rules in contract.SECTIONS]
-    return "\n".join([_HEAD, _profiles(), _marks(), _switches(), _questions(), *sections])
+    return "\n".join([_HEAD, _profiles(), _marks(), _macs(), _switches(), _questions(), *sections])
 
 
 # ---- Failures of ports --------------------------------------------------------------------------------------------------------

@@ -61,6 +61,10 @@ class ScenarioError(SourceError):
     """The text of a scenario is wrong."""
 
 
+class ProbeResultError(SourceError):
+    """A file is no result of the probe for real Macs."""
+
+
 class UnknownNameError(InterlockError):
     """There is no profile, rule or switch of this name; `near` lists what may have been meant."""
 

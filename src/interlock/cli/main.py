@@ -25,6 +25,7 @@ _COMMANDS = {
     "dump": "print a stage of the compilation as text",
     "validate": "check machine code or byte-code without running it",
     "doctor": "try every attack on code memory, and say what protects it here",
+    "contract": "what real Macs say about Apple's contract",
     "mac": "what a Mac needs, and what it would do",
     "explain": "say what a rule (V012, C8) means, and show examples",
 }

@@ -18,6 +18,7 @@ ANY_ERRNO = "any"  # the sources do not agree on the number, or nobody wrote it 
 class Mark(StrEnum):
     """How a statement is known; `apple-contract.md` explains each."""
 
+    MAC = "MAC"
     DOC = "DOC"
     SRC = "SRC"
     TEST = "TEST"
@@ -27,6 +28,7 @@ class Mark(StrEnum):
 
 
 MARK_MEANINGS = {
+    Mark.MAC: "what the probe saw on a real Mac; it may also speak against the rule",
     Mark.DOC: "Apple says so: header comment, manual page or developer documentation",
     Mark.SRC: "read in Apple's published source",
     Mark.TEST: "asserted by one of Apple's own published tests",

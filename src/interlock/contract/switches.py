@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from interlock.contract.observations import answer, kept
 from interlock.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from interlock.contract.observations import ProbeResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """One open point.  The first value is the default: what a program that must be right everywhere has to expect."""
+    """One open point.  The first value is the default: what Macs answered, or what a program must expect until one does."""
 
     name: str
     rule: str
@@ -28,7 +31,7 @@ class Switch:
         return self.values[0]
 
 
-SWITCHES = (
+_WRITTEN = (
     Switch(
         name="jit-regions",
         rule="A7",
@@ -114,6 +117,16 @@ SWITCHES = (
         text="whether jit-write-allowlist counts without the Hardened Runtime",
     ),
 )
+
+
+def answered(switch: Switch, results: Iterable[ProbeResult]) -> Switch:
+    """The switch with the value in front that every Mac gives which was asked, if that is one value."""
+    found = answer(switch.name, switch.values, results) or switch.default
+    rest = (value for value in switch.values if value != found)
+    return replace(switch, values=(found, *rest))
+
+
+SWITCHES = tuple(answered(each, kept()) for each in _WRITTEN)
 _BY_NAME = {each.name: each for each in SWITCHES}
 DEFAULTS: Mapping[str, str] = MappingProxyType({each.name: each.default for each in SWITCHES})
 

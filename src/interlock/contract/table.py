@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from interlock.contract.observations import evidence, kept
+from interlock.contract.rule import Evidence, Mark
 from interlock.contract.rules_callback import CALLBACK, FREEZING
 from interlock.contract.rules_lifecycle import IOS, LIFECYCLE
 from interlock.contract.rules_memory import ALLOCATION, CHANGING
@@ -15,9 +18,10 @@ from interlock.errors import UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from interlock.contract.observations import ProbeResult
     from interlock.contract.rule import Rule
 
-SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
+_WRITTEN: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Allocation", ALLOCATION),
     ("Changing and freeing", CHANGING),
     ("Per-thread state", THREAD_STATE),
@@ -27,6 +31,17 @@ SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Faults and kills", FAULTS),
     ("fork, exec, signing", LIFECYCLE),
     ("iOS and BrowserEngineKit, for contrast", IOS),
+)
+
+
+def observed(rule: Rule, results: Iterable[ProbeResult]) -> Rule:
+    """The rule with what real Macs say about it in front of its evidence."""
+    seen = tuple(Evidence(mark=Mark.MAC, source=text) for text in evidence(rule.id, results))
+    return replace(rule, evidence=(*seen, *rule.evidence))
+
+
+SECTIONS = tuple(
+    (title, tuple(observed(rule, kept()) for rule in section)) for title, section in _WRITTEN
 )
 _BY_ID = {rule.id: rule for _, section in SECTIONS for rule in section}
 

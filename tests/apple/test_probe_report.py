@@ -1,0 +1,117 @@
+"""The probe itself, built for this Linux: it plays, judges and reports with libinterlock_apple as it will on a Mac."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from apple.probe import build, drop_in
+from interlock.contract import probe_result
+from interlock.errors import ProbeResultError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+
+PROFILES = ("macos-arm64", "macos-arm64-hardened", "macos-arm64-allowlist", "rosetta")
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build.build(tmp_path_factory.mktemp("probe"), build.linux(shutil.which("gcc")))
+
+
+def _run(probe: Path, profile: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(probe), *arguments],
+        env={**os.environ, "INTERLOCK_APPLE": f"profile={profile}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def _objects(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_probe_finds_what_the_library_cannot_be(probe: Path, tmp_path: Path, profile: str) -> None:
+    result = tmp_path / "result.jsonl"
+
+    done = _run(probe, profile, str(result))
+
+    cases = {each["scenario"]: each for each in _objects(result) if "scenario" in each}
+    differing = {name for name, each in cases.items() if each["verdict"] == "differs"}
+    refused = {
+        scenario.name
+        for scenario in build.scenarios()
+        for each in scenario.profiles()
+        if each.name == profile and drop_in.refusal(each, scenario)
+    }
+    agreeing = {name for name, each in cases.items() if each["verdict"] == "agrees"}
+    assert differing <= refused, done.stdout
+    assert len(agreeing) > 0.9 * len(cases)
+    assert done.returncode == (1 if differing else 0)
+    assert done.stdout.count("\nDIFFERS ") == len(differing)
+
+
+def test_result_can_be_imported_once_a_mac_wrote_it(probe: Path, tmp_path: Path) -> None:
+    path = tmp_path / "result.jsonl"
+    _run(probe, "macos-arm64-hardened", "--note", "a test", str(path))
+    header, *rest = _objects(path)
+    with pytest.raises(ProbeResultError, match="no Mac has a process"):
+        probe_result.read(path)
+    path.write_text("\n".join(map(json.dumps, [{**header, "process": "arm64"}, *rest])), "utf-8")
+
+    result = probe_result.read(path)
+
+    assert result.note == "a test"
+    assert result.rules["A1"][0] > 5
+    # Questions 2, 4 and 7 as the library is set; what it does not touch stays open.
+    assert result.switches["hardened-rwx-errno"].values == ("EINVAL",)
+    assert result.switches["fork-state"].values == ("unset",)
+    assert result.switches["kernel-write"].values == ("EFAULT",)
+    assert result.switches["unhardened-list"].cases == 0
+
+
+def test_one_scenario_alone(probe: Path, tmp_path: Path) -> None:
+    result = tmp_path / "result.jsonl"
+
+    done = _run(probe, "macos-arm64", "--only", "correct-program", str(result))
+
+    assert done.returncode == 0
+    assert "1 cases: 1 agree, 0 differ, 0 are unknown" in done.stdout
+    (case,) = [each for each in _objects(result) if "scenario" in each]
+    assert (case["scenario"], case["verdict"]) == ("correct-program", "agrees")
+
+
+def test_missing_driver_is_unknown_and_named(probe: Path, tmp_path: Path) -> None:
+    alone = shutil.copy(probe, tmp_path)
+    result = tmp_path / "result.jsonl"
+
+    done = _run(alone, "macos-arm64", "--only", "correct-program", str(result))
+
+    assert done.returncode == 0
+    (case,) = [each for each in _objects(result) if "scenario" in each]
+    assert case["verdict"] == "unknown"
+    assert "is missing: interlock-probe --sign | sh -e" in case["why"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "arguments"),
+    [("macos-arm64", ()), ("macos-arm64", ("--fast", "x")), ("", ("x",))],
+)
+def test_wrong_use_is_said(probe: Path, profile: str, arguments: tuple[str, ...]) -> None:
+    done = _run(probe, profile, *arguments)
+
+    assert done.returncode == 2
+    assert done.stderr
