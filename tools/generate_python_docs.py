@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from interlock import limits
-from interlock.typed_python import syntax
+from interlock.typed_python import mathlib, syntax
 from interlock.typed_python.scalars import SCALARS, common
 
 PAGE = Path(__file__).parents[1] / "docs/reference/typed-python.md"
@@ -79,6 +79,18 @@ def _functions() -> str:
     return _table(("function", "of", "for", "what it gives"), rows)
 
 
+def _mathematics() -> str:
+    head = (
+        "Compiled from typed Python (`src/interlock/typed_python/mathlib.py`), so that results are the same everywhere.\n"
+        "The error is below one unit in the last place, and none for `fmod`, `%` and `//`; exceptions are those of Python's `math`.\n\n"
+    )
+    rows = [
+        (f"`math.{each.name}`", (each.function.__doc__ or "").removesuffix("."))
+        for each in mathlib.OF_MATH.values()
+    ]
+    return head + _table(("function", "what it gives"), rows)
+
+
 def page() -> str:
     """The page's text."""
     nodes = lambda table: [(kind.__name__, says) for kind, says in table.items()]  # noqa: E731
@@ -100,6 +112,7 @@ def page() -> str:
         ),
         ("Operators", _operators()),
         ("Functions", _functions()),
+        ("Mathematics", _mathematics()),
         ("Conversions", _CONVERSIONS),
         ("Arrays and structs", _ARRAYS),
         ("Not supported", _table(("what", "instead"), refused)),

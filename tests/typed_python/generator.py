@@ -100,6 +100,7 @@ class _Function:
             return self.pick(
                 (
                     f"({left} {self.pick('+-*/')} {right})",
+                    f"(f64({left}) {self.pick(('%', '//'))} {right})" if kind == "f64" else right,
                     f"{self.pick(('min', 'max', 'copysign', 'ieee_div'))}({kind}({left}), {right})",
                     f"{self.pick(('sqrt', 'math.sqrt', 'floor', 'ceil', 'trunc', 'nearest', 'abs'))}({kind}({left}))",
                     f"(-{left})",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from functools import partial
+from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING
 
 from interlock import intrinsics
-from interlock.typed_python import operations, syntax, tree
+from interlock.typed_python import mathlib, operations, syntax, tree
 from interlock.typed_python.arrays import ArrayChecker
 from interlock.typed_python.expressions import as_condition
 from interlock.typed_python.layout import ArrayType
@@ -32,7 +33,10 @@ class CallChecker(ArrayChecker):
     """Calls of one function."""
 
     def callee(
-        self, node: ast.Call, definition: Definition, arguments: Sequence[Type | None]
+        self,
+        node: ast.expr | ast.AugAssign,
+        definition: Definition,
+        arguments: Sequence[Type | None],
     ) -> tree.Signature | None:
         """The signature of what is called with arguments of these types; None: not known yet, or an error."""
         raise NotImplementedError
@@ -47,7 +51,7 @@ class CallChecker(ArrayChecker):
         if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
             self.error(node, "arguments are passed by position", "write them one by one, in order")
             return None
-        definition = definition_of(callee)
+        definition = self._definition(callee)
         if definition is not None:
             return self._call_function(node, definition)
         kind = scalar_of(callee)
@@ -67,6 +71,27 @@ class CallChecker(ArrayChecker):
             _how_to_call(callee, name),
         )
         return None
+
+    @staticmethod
+    def _definition(callee: object) -> Definition | None:
+        """What is compiled for a call of this."""
+        if isinstance(callee, FunctionType | BuiltinFunctionType):
+            return mathlib.OF_MATH.get(callee) or mathlib.OF_SOURCE.get(callee)
+        return definition_of(callee)
+
+    def float_operator(
+        self,
+        node: ast.expr | ast.AugAssign,
+        name: str,
+        operands: tuple[tree.Expr | None, tree.Expr | None],
+    ) -> Checked:
+        """`%` and `//` of f64: a call of what computes them."""
+        first, second = operands
+        signature = self.callee(node, mathlib.OF_OPERATOR[name], [F64, F64])
+        if signature is None or first is None or second is None:
+            return None
+        self.callees[node] = signature
+        return tree.Call(callee=signature, arguments=(first, second), place=tree.place_of(node))
 
     def _call_function(self, node: ast.Call, definition: Definition) -> Checked:
         values = [self.array(each) or self.expression(each) for each in node.args]

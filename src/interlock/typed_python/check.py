@@ -36,7 +36,7 @@ class Annotated:
     operations: Mapping[ast.AST, Callable[..., Value]]
     loads: Mapping[ast.AST, Callable[..., Value]]
     stores: Mapping[ast.AST, Callable[..., None]]
-    callees: Mapping[ast.Call, tree.Signature]
+    callees: Mapping[ast.AST, tree.Signature]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +206,10 @@ class _FunctionChecker(StatementChecker):
                 self.result = found
 
     def callee(
-        self, node: ast.Call, definition: Definition, arguments: Sequence[Type | None]
+        self,
+        node: ast.expr | ast.AugAssign,
+        definition: Definition,
+        arguments: Sequence[Type | None],
     ) -> tree.Signature | None:
         """The callee's signature; one that is being inferred, in a recursion, cannot be asked."""
         found = self.program.signature(definition, arguments)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from interlock import limits
 from interlock.typed_python import operations, syntax, tree
-from interlock.typed_python.scalars import BOOL, F64, I64, U64, Scalar
+from interlock.typed_python.scalars import BOOL, F32, F64, I64, U64, Scalar
 from interlock.typed_python.values import Checked, Literal, ValueChecker
 
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ class ExpressionChecker(ValueChecker):
 
     def call(self, node: ast.Call) -> Checked:
         """Check a call."""
+        raise NotImplementedError
+
+    def float_operator(
+        self,
+        node: ast.expr | ast.AugAssign,
+        name: str,
+        operands: tuple[tree.Expr | None, tree.Expr | None],
+    ) -> Checked:
+        """An operator of f64 that is no instruction."""
         raise NotImplementedError
 
     def subscript(self, node: ast.Subscript) -> Checked:
@@ -126,6 +135,8 @@ class ExpressionChecker(ValueChecker):
         if kind is None:
             return None
         operands = (self._operand(left, first, kind), self._operand(right, second, kind))
+        if kind.is_float and row.name in {"mod", "floordiv"}:
+            return self.float_operator(node, row.name, operands)
         return self.operation(node, row.name, kind, operands)
 
     def _arithmetic_kind(
@@ -149,6 +160,13 @@ class ExpressionChecker(ValueChecker):
             return F64
         if row.name == "truediv" and kind is I64 and self._are_narrow(first, second):
             return F64
+        if kind is F32 and row.name in {"mod", "floordiv"}:
+            self.error(
+                node,
+                f"{row.symbol} is for integers and f64, not for f32",
+                "write f64(...) to convert it",
+            )
+            return None
         return kind if self.wants(node, kind, row.on, row.symbol) else None
 
     def _are_narrow(self, *values: Checked) -> bool:

@@ -108,7 +108,8 @@ class _Rewriter:
         return self._call(node, partial(operations.convert, kind), [rewritten])
 
     def _rewrite(self, node: ast.AST) -> ast.AST:
-        run = self._annotated.operations.get(node)
+        callee = self._annotated.callees.get(node)
+        run = self._annotated.operations.get(node) if callee is None else self._function(callee)
         match node:
             case ast.FunctionDef():
                 return self._function_def(node)
@@ -138,9 +139,6 @@ class _Rewriter:
                 return self._call(node, run, [self._expr(node.left), self._expr(node.right)])
             case ast.UnaryOp() if run is not None:
                 return self._call(node, run, [self._expr(node.operand)])
-            case ast.Call() if node in self._annotated.callees:
-                made = self._function(self._annotated.callees[node])
-                return self._call(node, made, [self._expr(each) for each in node.args])
             case ast.Call() if run is not None:
                 # The type that wrap and bitcast take is in `run`.
                 values = node.args[-1:] if _takes_type(run) else node.args

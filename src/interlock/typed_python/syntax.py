@@ -33,9 +33,9 @@ BINARY: Final[dict[type[ast.operator], Operator]] = {
         symbol="/", name="truediv", on="f", raises="`ZeroDivisionError`; 32-bit integers become f64"
     ),
     ast.FloorDiv: Operator(
-        symbol="//", name="floordiv", on="i", raises=f"`ZeroDivisionError`; {_OUT_OF_RANGE}"
+        symbol="//", name="floordiv", on="if", raises=f"`ZeroDivisionError`; {_OUT_OF_RANGE}"
     ),
-    ast.Mod: Operator(symbol="%", name="mod", on="i", raises="`ZeroDivisionError`"),
+    ast.Mod: Operator(symbol="%", name="mod", on="if", raises="`ZeroDivisionError`; floats: f64"),
     ast.Pow: Operator(
         symbol="**",
         name="pow",

@@ -86,7 +86,7 @@ class ValueChecker:
         self.operations: dict[ast.AST, Callable[..., operations.Value]] = {}
         self.loads: dict[ast.AST, Callable[..., operations.Value]] = {}
         self.stores: dict[ast.AST, Callable[..., None]] = {}
-        self.callees: dict[ast.Call, tree.Signature] = {}
+        self.callees: dict[ast.AST, tree.Signature] = {}
 
     def error(self, node: ast.AST, message: str, hint: str = "") -> None:
         """Note an error at a node, unless it or one inside it has been noted."""
@@ -216,9 +216,6 @@ class ValueChecker:
     def _advice(what: str, kind: Scalar) -> str:
         if what == "/" and kind.is_integer:
             return "write f64(...) / f64(...), or // for whole numbers"
-        if what in {"//", "%"} and kind.is_float:
-            quotient = "floor(a / b), with floor of interlock.intrinsics"
-            return f"write {quotient}" if what == "//" else f"write a - b * {quotient}"
         if kind is BOOL:
             return "write i32(...) to convert it"
         return f"write f64(...) to convert the {kind}" if kind.is_integer else ""
