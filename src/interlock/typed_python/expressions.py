@@ -124,7 +124,8 @@ class ExpressionChecker(ValueChecker):
         if row is None:
             self.unsupported(op, node)
             return None
-        second = self.expression(right)
+        wanted = None if isinstance(first, Literal) else self.type_of(first)
+        second = self.expression(right, wanted)
         if isinstance(first, Literal) and isinstance(second, Literal):
             return self._folded(node, op, first.value, second.value)
         if row.name == "pow":

@@ -155,6 +155,16 @@ def truth(n: i32, x: f64) -> i32:
 
 
 @jit
+def chosen(n: u32, up: bool) -> u32:
+    """Literals of a choice take the type that they stand beside."""
+    return n + (1 if up else 2)
+
+
+# chosen(4294967294, True) == 4294967295
+# chosen(4294967294, False) raises OverflowError
+
+
+@jit
 def swapped(a: i32, b: i32) -> i32:
     a, b = b, a - b
     c = d = a * 2
