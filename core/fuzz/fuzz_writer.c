@@ -261,20 +261,26 @@ static void run_command(reader *input) {
 
 /* ---- The ledger at the end ------------------------------------------------------------------------------------------------- */
 static void check_ledger(void) {
-    const uint64_t grains = writer->used_bytes / IL_SLOT_GRAIN_BYTES;
-    uint64_t taken = 0, quarantined = 0;
-    for (uint64_t grain = 0; grain < grains;) {
-        const il_slot *slot = &writer->ledger.slot[grain];
-        const uint64_t start = grain * IL_SLOT_GRAIN_BYTES, count = slot->state == IL_SLOT_FREE ? 1 : slot->grains;
-        require(count > 0 && grain + count <= IL_GRAINS, "a slot outside the view");
-        for (uint64_t each = grain; each < grain + count; each++)
-            require(writer->ledger.slots.taken[each] == (slot->state != IL_SLOT_FREE), "bits and slots differ");
-        if (slot->state != IL_SLOT_FREE) taken += count;
-        if (slot->state == IL_SLOT_QUARANTINED) quarantined += count;
-        if (slot->state != IL_SLOT_LIVE) require(is_poison(start, start + count * IL_SLOT_GRAIN_BYTES), "free code is no poison");
-        grain += count;
+    const il_ledger *ledger = &writer->ledger;
+    uint64_t taken = 0, marked = 0, quarantined = 0;
+    for (uint32_t i = 0; i < ledger->slot_count; i++) {
+        const il_slot *slot = &ledger->slot[i];
+        if (slot->state == IL_SLOT_FREE) continue;
+        const uint64_t start = (uint64_t)slot->first * IL_SLOT_GRAIN_BYTES, end = start + (uint64_t)slot->grains * IL_SLOT_GRAIN_BYTES;
+        require(slot->grains > 0 && end <= writer->used_bytes, "a slot outside of what was used");
+        for (uint32_t grain = slot->first; grain < slot->first + slot->grains; grain++)
+            require(ledger->slots.taken[grain], "a slot that is not marked");
+        taken += slot->grains;
+        if (slot->state == IL_SLOT_QUARANTINED) quarantined += slot->grains;
+        if (slot->state == IL_SLOT_QUARANTINED) require(is_poison(start, end), "code in quarantine is no poison");
     }
-    require(taken == writer->ledger.slots.taken_grains, "grains taken");
+    for (uint64_t start = 0; start < writer->used_bytes; start += IL_SLOT_GRAIN_BYTES) {
+        const bool is_marked = ledger->slots.taken[start / IL_SLOT_GRAIN_BYTES];
+        marked += is_marked;
+        if (!is_marked) require(is_poison(start, start + IL_SLOT_GRAIN_BYTES), "free code is no poison");
+    }
+    /* So no two slots overlap: each is marked. */
+    require(taken == marked && taken == ledger->slots.taken_grains, "grains taken");
     require(quarantined == writer->ledger.quarantined_grains, "grains in quarantine");
     /* The lowest free record is taken: behind one that never was, none is. */
     for (uint32_t i = 0; i < IL_ARENAS_MAX && writer->ledger.arenas[i].generation != 0; i++)

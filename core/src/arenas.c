@@ -34,7 +34,7 @@ static uint64_t handle_of(uint32_t index, uint32_t generation) { return (uint64_
 
 static uint32_t next_generation(uint32_t generation) { return generation == UINT32_MAX ? 1 : generation + 1; }
 
-void il_ledger_open(il_ledger *ledger) { ledger->quarantine = IL_NO_SLOT; }
+void il_ledger_open(il_ledger *ledger) { ledger->quarantine = ledger->free = IL_NO_SLOT; }
 
 il_arena_record *il_ledger_arena(il_ledger *ledger, il_arena arena) {
     uint32_t index = (uint32_t)arena, generation = (uint32_t)(arena >> 32);
@@ -56,8 +56,8 @@ il_status il_ledger_open_arena(il_ledger *ledger, const il_policy *policy, uint6
     for (uint32_t i = 0; i < IL_ARENAS_MAX; i++) {
         il_arena_record *record = &ledger->arenas[i];
         if (record->is_open) continue;
-        *record = (il_arena_record){.is_open = true, .generation = next_generation(record->generation), .stubs = IL_NO_SLOT,
-                                    .first = IL_NO_SLOT, .policy = *policy, .bytes_max = bytes_max};
+        *record = (il_arena_record){.is_open = true, .generation = next_generation(record->generation), .first = IL_NO_SLOT,
+                                    .policy = *policy, .bytes_max = bytes_max};
         *arena_out = handle_of(i, record->generation);
         return IL_OK;
     }
@@ -71,13 +71,15 @@ il_status il_ledger_take(il_ledger *ledger, il_arena arena, uint32_t bytes, bool
     if (record == NULL) return IL_STALE;
     if (charge > record->bytes_max - record->bytes_charged) return IL_NO_MEMORY;
     if (!il_slots_take(&ledger->slots, grains, &first)) return IL_NO_MEMORY;
-    il_slot *slot = &ledger->slot[first];
-    *slot = (il_slot){.state = IL_SLOT_LIVE, .generation = next_generation(slot->generation), .grains = grains,
+    const uint32_t index = ledger->free != IL_NO_SLOT ? ledger->free : ledger->slot_count++;
+    il_slot *slot = &ledger->slot[index];
+    if (index == ledger->free) ledger->free = slot->next;
+    *slot = (il_slot){.state = IL_SLOT_LIVE, .generation = next_generation(slot->generation), .first = first, .grains = grains,
                       .previous = IL_NO_SLOT, .next = record->first, .arena = arena, .is_charged = is_charged};
-    if (record->first != IL_NO_SLOT) ledger->slot[record->first].previous = first;
-    record->first = first;
+    if (record->first != IL_NO_SLOT) ledger->slot[record->first].previous = index;
+    record->first = index;
     record->bytes_charged += charge;
-    *slot_out = first;
+    *slot_out = index;
     return IL_OK;
 }
 
@@ -103,6 +105,8 @@ void il_ledger_reclaim(il_ledger *ledger) {
         ledger->quarantine = slot->next;
         ledger->quarantined_grains -= slot->grains;
         slot->state = IL_SLOT_FREE;
-        il_slots_give(&ledger->slots, index, slot->grains);
+        slot->next = ledger->free;
+        ledger->free = index;
+        il_slots_give(&ledger->slots, slot->first, slot->grains);
     }
 }

@@ -41,7 +41,7 @@ static void image_of(const il_request *request, const uint8_t *payload, il_image
 
 /* Where a slot lies is what the application has to know of it. */
 static void name_slot(const il_writer_state *state, uint32_t slot, il_reply *reply) {
-    reply->slot_offset = (uint64_t)slot * IL_SLOT_GRAIN_BYTES;
+    reply->slot_offset = (uint64_t)state->ledger.slot[slot].first * IL_SLOT_GRAIN_BYTES;
     reply->changed_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
 }
 
@@ -99,9 +99,9 @@ static il_status publish(il_writer_state *state, const il_request *request, uint
     const uint32_t bytes = image.code_bytes > image.rodata_bytes ? image.code_bytes : image.rodata_bytes;
     const il_status status = take_slot(state, request->handle, bytes, true, reply, &slot);
     if (status != IL_OK) return status;
-    const uint32_t slot_offset = slot * IL_SLOT_GRAIN_BYTES;
+    const uint32_t slot_offset = (uint32_t)reply->slot_offset;
     for (uint32_t i = 0; i < image.relocation_count; i++)
-        il_relocate(payload + (image.code - payload), &image.relocations[i], slot_offset, arena->stubs * IL_SLOT_GRAIN_BYTES);
+        il_relocate(payload + (image.code - payload), &image.relocations[i], slot_offset, arena->stubs_offset);
     write_image(state, &image, slot_offset);
     reply->handle = il_ledger_handle(&state->ledger, slot);
     return IL_OK;
@@ -142,7 +142,7 @@ static il_status open_arena(il_writer_state *state, const il_request *request, c
     }
     il_cache_clean(state->code + reply->slot_offset, request->import_count * IL_STUB_BYTES);
     arena->import_count = request->import_count;
-    arena->stubs = slot;
+    arena->stubs_offset = (uint32_t)reply->slot_offset;
     return IL_OK;
 }
 

@@ -15,7 +15,7 @@
  * slot serves both views: code and rodata of an image lie at the same offset of them.
  *
  * A handle is index + (generation << 32); generations start at 1 and a number is not handed out twice until 2^32 are spent, so
- * a stale handle is noticed.  A code handle's index is the first grain of its slot.
+ * a stale handle is noticed.
  */
 enum { IL_GRAINS = IL_CODE_VIEW_BYTES / IL_SLOT_GRAIN_BYTES, IL_NO_SLOT = 0x7fffffff };
 
@@ -31,8 +31,8 @@ typedef enum il_slot_state { IL_SLOT_FREE = 0, IL_SLOT_LIVE = 1, IL_SLOT_QUARANT
 typedef struct il_slot {
     uint64_t arena;        /* handle of the owner */
     uint32_t generation;
-    uint32_t grains;
-    uint32_t previous, next; /* in the arena's list, or (next only) in the quarantine */
+    uint32_t first, grains;
+    uint32_t previous, next; /* in the arena's list, or (next only) in the quarantine or among the free */
     uint16_t state;        /* il_slot_state */
     bool is_charged;       /* counts against the owner's quota: everything but the import stubs */
 } il_slot;
@@ -41,7 +41,7 @@ typedef struct il_arena_record {
     bool is_open;
     uint32_t generation;
     uint32_t import_count;
-    uint32_t stubs;        /* slot of the import stubs, or IL_NO_SLOT */
+    uint32_t stubs_offset; /* of the import stubs, if there are imports */
     uint32_t first;        /* slot, or IL_NO_SLOT */
     il_policy policy;
     uint64_t bytes_max, bytes_charged;
@@ -49,9 +49,10 @@ typedef struct il_arena_record {
 
 typedef struct il_ledger {
     il_slots slots;
-    il_slot slot[IL_GRAINS];  /* by first grain; pages are touched as code is published */
+    il_slot slot[IL_GRAINS];  /* close together: the fewer pages, the fewer page faults while code is published */
     il_arena_record arenas[IL_ARENAS_MAX];
-    uint32_t quarantine;      /* first slot, or IL_NO_SLOT */
+    uint32_t slot_count;      /* ever in use */
+    uint32_t quarantine, free; /* first slot, or IL_NO_SLOT */
     uint64_t quarantined_grains;
 } il_ledger;
 

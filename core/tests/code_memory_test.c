@@ -335,14 +335,14 @@ static void mutated_messages_do_no_harm(void) {
         il_writer_handle(&state, message, &reply);
         if (reply.status == IL_OK && reply.handle >> 32 != 0 && reply.handle != arena) codes[draw(64)] = reply.handle;
     }
-    uint64_t taken = 0;
+    uint64_t taken = 0, marked = 0;
+    for (uint32_t i = 0; i < state.ledger.slot_count; i++)
+        if (state.ledger.slot[i].state != IL_SLOT_FREE) taken += state.ledger.slot[i].grains;
     for (uint32_t grain = 0; grain < IL_GRAINS; grain++)
-        if (state.ledger.slot[grain].state != IL_SLOT_FREE) {
-            taken += state.ledger.slot[grain].grains;
-            grain += state.ledger.slot[grain].grains - 1;
-        } else if ((uint64_t)grain * IL_SLOT_GRAIN_BYTES < state.poisoned_bytes)
+        if (state.ledger.slots.taken[grain]) marked++;
+        else if ((uint64_t)grain * IL_SLOT_GRAIN_BYTES < state.poisoned_bytes)
             CHECK(is_poison((uint64_t)grain * IL_SLOT_GRAIN_BYTES, (uint64_t)(grain + 1) * IL_SLOT_GRAIN_BYTES));
-    CHECK(taken == state.ledger.slots.taken_grains);
+    CHECK(taken == state.ledger.slots.taken_grains && taken == marked);
 }
 
 int main(void) {
