@@ -223,7 +223,7 @@ bool il_views_exchange(il_views *views, il_request *request, il_reply *reply_out
     do moved = write(views->requests, request, sizeof *request);
     while (moved < 0 && errno == EINTR);
     if (moved == (ssize_t)sizeof *request) {
-        for (int yields = 0; is_pulled && yields < YIELDS_MAX && poll(&reply, 1, 0) == 0; yields++) (void)sched_yield();
+        for (int yields = 0; il_now() < end && yields < YIELDS_MAX && poll(&reply, 1, 0) == 0; yields++) (void)sched_yield();
         do moved = read(views->replies, reply_out, sizeof *reply_out);
         while (moved < 0 && errno == EINTR);
         is_pulled = sched_getcpu() != request->cpu || il_now() < end;
