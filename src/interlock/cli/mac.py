@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-_COMMANDS = ("exec", "kit", "check")
+_COMMANDS = ("run", "exec", "kit", "check")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-commands and their options.  Their files import what they need when they run."""
-    parser.epilog = "examples:\n  interlock mac exec --help\n  interlock mac kit --help\n"
+    parser.epilog = "examples:\n  interlock mac run hello.wasm\n  interlock mac exec --help\n  interlock mac kit --help\n"
     commands = parser.add_subparsers(dest="mac_command", metavar="COMMAND", required=True)
     for name in _COMMANDS:
         module = _module(name)

@@ -85,7 +85,7 @@ def _settings(args: argparse.Namespace) -> str:
 
     switches = dict(word.partition("=")[::2] for word in args.switch)
     try:
-        profile = _profile(args)
+        profile = read_profile(args)
         switch_settings(switches)
     except UnknownNameError as error:
         raise output.UsageError(str(error)) from None
@@ -99,7 +99,8 @@ def _settings(args: argparse.Namespace) -> str:
     return " ".join(words)
 
 
-def _profile(args: argparse.Namespace) -> Profile:
+def read_profile(args: argparse.Namespace) -> Profile:
+    """The profile that `--profile`, `--macos` and `--entitlements` name."""
     from interlock import contract
 
     profile = contract.profile(args.profile)

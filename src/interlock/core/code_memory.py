@@ -192,12 +192,15 @@ def _marshalled(image: CodeImage, import_indices: Mapping[str, int]) -> Image:
         image.code,
         image.rodata,
         entries.tobytes(),
-        _relocations(relocations, import_indices) if relocations else None,
-        _jump_tables(jump_tables) if jump_tables else None,
+        relocation_bytes(relocations, import_indices) if relocations else None,
+        jump_table_bytes(jump_tables) if jump_tables else None,
     )
 
 
-def _relocations(relocations: tuple[Relocation, ...], import_indices: Mapping[str, int]) -> bytes:
+def relocation_bytes(
+    relocations: tuple[Relocation, ...], import_indices: Mapping[str, int]
+) -> bytes:
+    """An array of il_relocation."""
     words = array.array("I")
     for relocation in relocations:
         target = relocation.rodata_offset
@@ -208,7 +211,8 @@ def _relocations(relocations: tuple[Relocation, ...], import_indices: Mapping[st
     return words.tobytes()
 
 
-def _jump_tables(jump_tables: tuple[JumpTable, ...]) -> bytes:
+def jump_table_bytes(jump_tables: tuple[JumpTable, ...]) -> bytes:
+    """An array of il_jump_table."""
     words = array.array("I")
     for table in jump_tables:
         words.extend((table.rodata_offset, table.count, table.base_offset))

@@ -34,6 +34,18 @@ STORE = struct.pack(
     _RETURN,
 )
 LOAD = struct.pack("<2I", 0xA9400400, _RETURN)  # ldp x0, x1, [x0]
+# x0 = context: to, from, how many bytes.
+COPY = struct.pack(
+    "<8I",
+    0xA9400801,  # ldp x1, x2, [x0]
+    0xF9400803,  # ldr x3, [x0, #16]
+    0x38401444,  # ldrb w4, [x2], #1
+    0x38001424,  # strb w4, [x1], #1
+    0xF1000463,  # subs x3, x3, #1
+    0x54FFFFA1,  # b.ne .-12
+    _MOVZ_W0,
+    _RETURN,
+)
 READ_CACHE_TYPE = struct.pack("<2I", 0xD53B0020, _RETURN)  # mrs x0, ctr_el0
 BARRIER = struct.pack("<I", 0xD5033FDF)  # isb
 RUN_BARRIER = BARRIER + struct.pack("<I", _RETURN)

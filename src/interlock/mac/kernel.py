@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from interlock.contract import Outcome, OutcomeKind, Process
 from interlock.contract.memory_map import CELL_BYTES, Protection
 from interlock.contract.outcome import OK
+from interlock.contract.profile import Chip
 from interlock.contract.threads import Thread
-from interlock.errors import InternalError
+from interlock.errors import InternalError, UnsupportedError
 from interlock.mac import libc, libsystem, signals
 from interlock.mac.code import BARRIER
 from interlock.mac.cpu import PC, SP, Access, Cpu, Frame, Stop, StopKind
@@ -117,6 +118,10 @@ class Mac:
     """One modelled machine."""
 
     def __init__(self, profile: Profile) -> None:
+        if profile.chip is not Chip.APPLE_SILICON:
+            raise UnsupportedError(
+                f"profile {profile.name}: the modelled Mac has an AArch64 processor and no Rosetta"
+            )
         self.profile = profile
         self.timeline: list[Event] = []
         self.threads: list[GuestThread] = []

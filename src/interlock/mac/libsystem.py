@@ -59,6 +59,12 @@ def _stub(number: int) -> bytes:
     return struct.pack("<4I", 0x52800010 | number << 5, _SUPERVISOR_CALL, _RETURN, 0)
 
 
+def calling(name: str) -> bytes:
+    """A function that calls the kernel by itself, past libSystem."""
+    landing_pad = 0xD503245F  # bti c
+    return struct.pack("<I", landing_pad) + _stub(FIRST_SERVICE + list(_SERVICES).index(name))
+
+
 _WITH_CALLBACK = (
     0xA9BE7BFD,  # stp x29, x30, [sp, #-32]!
     0x910003FD,  # mov x29, sp

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.contract import OutcomeKind, Process
+from interlock.contract.allow_list import Image
 from interlock.contract.entitlements import JIT_WRITE_ALLOWLIST_FREEZE_LATE
 from interlock.contract.memory_map import Protection
 from interlock.contract.outcome import OK, Outcome
 from interlock.errors import CodeMemoryError, InterlockError
 from interlock.mac import libsystem, loader
+from interlock.mac.code import COPY
 from interlock.mac.kernel import GuestThread, Mac, Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from interlock.contract import Profile
-    from interlock.contract.allow_list import Image
 
 # What the core counts on (A4): macOS takes a free address that it is given.
 _SWITCHES = {"address-hint": "honoured"}
@@ -69,12 +70,16 @@ class Program:
         relist: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda words: words,
         is_frozen: bool = True,
         is_synchronising: bool = True,
+        has_copying_callback: bool = False,
         switches: Mapping[str, str] | None = None,
     ) -> None:
         self.mac = Mac(profile)
         self.thread, _ = self.mac.start(switches=_SWITCHES if switches is None else switches)
         self._bodies: dict[int, Callable[[tuple[int, ...]], int]] = {}
         self._make_heap()
+        if has_copying_callback:
+            own = Image(name="program", words=(self.copying_callback, 0))
+            self.thread.process.model.images.append(own)
         if not is_synchronising:
             self.thread.process.symbols["_sys_icache_invalidate"] = libsystem.NOTHING_STUB
         macho = loader.parse(library, file=LIBRARY)
@@ -96,6 +101,23 @@ class Program:
         """What the contract knows of it."""
         return self.thread.process.model
 
+    @property
+    def copying_callback(self) -> int:
+        """A callback that copies whatever its context says, as rule C6 warns of."""
+        return self._text
+
+    @property
+    def system_call(self) -> bytes:
+        """A function that calls the system, which no validator lets pass."""
+        return libsystem.calling("_getpid")
+
+    def last(self, kind: OutcomeKind) -> Outcome | None:
+        """The latest of a kind that the Mac answered."""
+        for event in reversed(self.mac.timeline):
+            if event.outcome.kind is kind:
+                return event.outcome
+        return None
+
     # ---- Memory -----------------------------------------------------------------------------------------------------------------
 
     def _make_heap(self) -> None:
@@ -104,7 +126,7 @@ class Program:
         self._heap = mac.spaces.map_image(model, _HEAP_BYTES, protection=rights)
         self._heap_end = self._heap + _HEAP_BYTES
         stub = mac.read(self.thread, libsystem.HOST_BODY_STUB, libsystem.STUB_BYTES)
-        code = stub * _BODIES_MAX
+        code = COPY + stub * _BODIES_MAX
         rights = Protection.READ | Protection.EXECUTE
         self._text = mac.spaces.map_image(model, len(code), protection=rights)
         mac.spaces.write(model, self._text, code)
@@ -140,6 +162,10 @@ class Program:
         """Store a word."""
         self.write(address, value.to_bytes(8, "little"))
 
+    def host_address(self, address: int) -> int:
+        """Where we see the data at an address, and what lies behind it in the same memory object."""
+        return self.mac.spaces.host_address(self.process, address)
+
     def text(self, address: int) -> str:
         """A string that ends with NUL; empty for NULL."""
         found = bytearray()
@@ -151,7 +177,7 @@ class Program:
 
     def function(self, body: Callable[[tuple[int, ...]], int]) -> int:
         """The address of a function of the program whose body we play: it gets x0 to x7 and gives x0."""
-        address = self._text + libsystem.STUB_BYTES * len(self._bodies)
+        address = self._text + len(COPY) + libsystem.STUB_BYTES * len(self._bodies)
         self._bodies[address] = body
         return address
 

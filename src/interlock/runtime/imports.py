@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from interlock.runtime.engine import Extern, Imports
     from interlock.runtime.instance import Instance
     from interlock.runtime.wasi import Wasi
+    from interlock.runtime.wasi.guest_memory import LinearMemory
 
 WASI_MODULE = "wasi_snapshot_preview1"
 
@@ -58,7 +59,11 @@ class ResolvedImports:
 
 
 def resolve_imports(
-    module: ValidatedModule, imports: Imports, *, wasi: Wasi | None, memory: Callable[[], Memory]
+    module: ValidatedModule,
+    imports: Imports,
+    *,
+    wasi: Wasi | None,
+    memory: Callable[[], LinearMemory],
 ) -> ResolvedImports:
     """Find and check every import; `WasmUnlinkableError` names the first that fails."""
     functions: list[HostFunction | ImportedFunction] = []
