@@ -160,39 +160,32 @@ def _tool(name: str) -> str:
 
 
 @functools.cache
-def _comparison() -> tuple[tempfile.TemporaryDirectory[str], Path]:
-    """The comparing program's object and its folder, which ends with the process: slow to compile, the same for every core."""
+def _program() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
+    """The comparing program and its folder, which ends with the process: slow to compile, the same for every validator."""
     import capstone
 
     folder = tempfile.TemporaryDirectory()
-    includes = Path(capstone.__file__).parent / "include"
-    flags = ["-O2", f"-I{includes}", *_llvm("--cxxflags")]
-    target = Path(folder.name) / "compare_aarch64.o"
+    package, program = Path(capstone.__file__).parent, Path(folder.name) / "compare_aarch64"
+    library = package / "lib" / "libcapstone.so"
+    (program.parent / "libcapstone.so.5").symlink_to(
+        library
+    )  # the name that the package's file asks for
+    config = [LLVM / "bin" / "llvm-config", "--cxxflags", "--ldflags", "--libs"]
+    llvm = subprocess.run(config, check=True, capture_output=True, text=True).stdout.split()
     source = CORE / "tests" / "compare_aarch64.cpp"
-    subprocess.run([_tool("g++"), *flags, "-c", source, "-o", target], check=True)
-    return folder, target
+    command = [_tool("g++"), "-O2", f"-I{package / 'include'}", source, *llvm, library]
+    subprocess.run([*command, f"-Wl,-rpath,{program.parent}", "-o", program], check=True)
+    return program, folder
 
 
-def _llvm(*options: str) -> list[str]:
-    command = [LLVM / "bin" / "llvm-config", *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-
-
-def build(work: Path, core: Path = CORE) -> Path:
-    """Links the validator of `core` and the comparing program in `work`."""
-    import capstone
-
-    objects = [_comparison()[1]]
-    for source in ("tests/decode_batch_aarch64.c", "src/validate.c", "src/validate_x86_64.c"):
-        objects.append(work / (Path(source).stem + ".o"))
-        flags = ["-std=c11", "-O2", f"-I{core / 'include'}", f"-I{core / 'src'}"]
-        subprocess.run([_tool("gcc"), *flags, "-c", core / source, "-o", objects[-1]], check=True)
-    library = Path(capstone.__file__).parent / "lib" / "libcapstone.so"
-    (work / "libcapstone.so.5").symlink_to(library)  # the name that the package's file asks for
-    program = work / "compare_aarch64"
-    libraries = [*_llvm("--ldflags", "--libs"), library, f"-Wl,-rpath,{work}"]
-    subprocess.run([_tool("g++"), *objects, *libraries, "-o", program], check=True)
-    return program
+def build(work: Path, core: Path = CORE) -> tuple[Path, Path]:
+    """The comparing program, and the validator of `core` compiled into `work` for it."""
+    library = work / "decode_batch_aarch64.so"
+    flags = ["-std=c11", "-O2", "-shared", "-fPIC", f"-I{core / 'include'}", f"-I{core / 'src'}"]
+    names = ("tests/decode_batch_aarch64.c", "src/validate.c", "src/validate_x86_64.c")
+    sources = [core / name for name in names]
+    subprocess.run([_tool("gcc"), *flags, *sources, "-o", library], check=True)
+    return _program()[0], library
 
 
 def write_names(lines: list[table.Line], work: Path) -> Path:
@@ -222,7 +215,7 @@ def run_sample(count: int, seed: int, core: Path = CORE) -> tuple[list[table.Lin
     lines = read_lines(core)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        command = [build(work, core), write_names(lines, work), "stdin"]
+        command = [*build(work, core), write_names(lines, work), "stdin"]
         words = sample_words(lines, count, seed)
         done = subprocess.run(command, input=words, check=True, capture_output=True)
     result = Result(lines=[Tally() for _ in lines])
@@ -236,7 +229,7 @@ def run_all(chunks: Path) -> tuple[list[table.Line], Result]:
     result = Result(lines=[Tally() for _ in lines])
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        command = [build(work), write_names(lines, work), "range"]
+        command = [*build(work), write_names(lines, work), "range"]
         for first in range(0, 1 << 32, CHUNK_WORDS):
             chunk = chunks / f"{first:08x}"
             if not chunk.exists():

@@ -2,12 +2,14 @@
  * machine code layer, which says what each instruction defines) and capstone (which says what it believes to be written).
  *
  * Test only; tools/classify_aarch64.py builds and drives it.
- *   compare_aarch64 NAMES range FIRST COUNT    COUNT words from FIRST on
- *   compare_aarch64 NAMES stdin                words from standard input, four bytes each
- * LLVM sees every word, capstone a sample of each line's.  NAMES has a line for each line of the table: its mnemonics, "|",
- * aliases; nothing for a line that refuses.  The result is one line of numbers for each of them, see main.
+ *   compare_aarch64 VALIDATOR NAMES range FIRST COUNT    COUNT words from FIRST on
+ *   compare_aarch64 VALIDATOR NAMES stdin                words from standard input, four bytes each
+ * VALIDATOR is decode_batch_aarch64.c as a library.  LLVM sees every word, capstone a sample of each line's.  NAMES has a line
+ * for each line of the table: its mnemonics, "|", aliases; nothing for a line that refuses.  The result is one line of numbers
+ * for each of them, see main.
  */
 #include <capstone/capstone.h>
+#include <dlfcn.h>
 #include <llvm-c/Target.h>
 #include <llvm/MC/MCAsmInfo.h>
 #include <llvm/MC/MCContext.h>
@@ -37,7 +39,7 @@ struct decoded {
     uint16_t row;
     uint8_t rule, is_unpredictable;
 };
-extern "C" void decode_batch_aarch64(const uint32_t *words, uint32_t count, decoded *out);
+using decode_batch = void(const uint32_t *words, uint32_t count, decoded *out);
 
 namespace {
 
@@ -269,9 +271,9 @@ struct comparison {
     }
 };
 
-void run(comparison &all, const std::vector<uint32_t> &words) {
+void run(comparison &all, decode_batch *decode, const std::vector<uint32_t> &words) {
     std::vector<decoded> ours(words.size());
-    decode_batch_aarch64(words.data(), (uint32_t)words.size(), ours.data());
+    decode(words.data(), (uint32_t)words.size(), ours.data());
     for (size_t index = 0; index < words.size(); index++) all.one(words[index], ours[index]);
 }
 
@@ -279,9 +281,12 @@ void run(comparison &all, const std::vector<uint32_t> &words) {
 
 int main(int count, char **arguments) {
     enum { BATCH = 1 << 16 };
-    if (count < 3) return 2;
+    if (count < 4) return 2;
+    void *validator = dlopen(arguments[1], RTLD_NOW);
+    decode_batch *decode = validator ? (decode_batch *)dlsym(validator, "decode_batch_aarch64") : nullptr;
+    if (decode == nullptr) return 2;
     comparison all;
-    std::ifstream names(arguments[1]);
+    std::ifstream names(arguments[2]);
     for (std::string text; std::getline(names, text);) {
         line next;
         std::istringstream parts(text);
@@ -291,18 +296,18 @@ int main(int count, char **arguments) {
         all.lines.push_back(next);
     }
     std::vector<uint32_t> words(BATCH);
-    if (std::strcmp(arguments[2], "range") == 0 && count == 5) {
-        uint64_t word = std::strtoull(arguments[3], nullptr, 0);
-        const uint64_t end = word + std::strtoull(arguments[4], nullptr, 0);
+    if (std::strcmp(arguments[3], "range") == 0 && count == 6) {
+        uint64_t word = std::strtoull(arguments[4], nullptr, 0);
+        const uint64_t end = word + std::strtoull(arguments[5], nullptr, 0);
         while (word < end) {
             words.resize(end - word < BATCH ? (size_t)(end - word) : (size_t)BATCH);
             for (auto &each : words) each = (uint32_t)word++;
-            run(all, words);
+            run(all, decode, words);
         }
     } else {
         while (const size_t taken = std::fread(words.data(), 4, BATCH, stdin)) {
             words.resize(taken);
-            run(all, words);
+            run(all, decode, words);
             words.resize(BATCH);
         }
     }
