@@ -144,31 +144,12 @@ def test_fault_in_a_linear_memory_is_a_trap(cli: Cli) -> None:
 
 def test_module_is_instantiated_as_everywhere(cli: Cli) -> None:
     """Tables, globals, segments, the start function, growing, bulk memory, calls through a table, exit."""
-    program = cli.write(
-        "all.wat",
-        """(module
-  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-  (memory (export "memory") 1 4)
-  (table 4 funcref)
-  (global $g (mut i32) (i32.const 1))
-  (type $t (func (param i32) (result i32)))
-  (elem (i32.const 1) $double $square)
-  (data $passive "\\07")
-  (func $double (type $t) (i32.mul (local.get 0) (i32.const 2)))
-  (func $square (type $t) (i32.mul (local.get 0) (local.get 0)))
-  (func $start (global.set $g (i32.const 5)))
-  (start $start)
-  (func (export "_start")
-    (drop (memory.grow (i32.const 2)))
-    (memory.init $passive (i32.const 131072) (i32.const 0) (i32.const 1))
-    (call $exit (i32.add
-      (i32.add (call_indirect (type $t) (global.get $g) (i32.const 2)) (i32.load8_u (i32.const 131072)))
-      (call_indirect (type $t) (memory.size) (i32.const 1))))))""",
-    )
+    program = str(ROOT / "tests/core/modelled.wat")
 
     done = cli("mac", "run", program)
 
-    assert (done.status, done.err) == (25 + 7 + 6, "")
+    assert (done.status, done.err) == (38, "")
+    assert cli("run", program).status == 38
 
 
 def test_program_compiled_from_c_gives_the_right_digest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -48,3 +49,17 @@ def in_child(core_directory: Path) -> Callable[[str], str]:
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def modelled_library(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The core's library for Apple silicon, as core/build.py makes it."""
+    spec = importlib.util.spec_from_file_location("core_build", repository / "core/build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    (made,) = module.build_modelled(tmp_path_factory.mktemp("modelled"))
+    data: bytes = made.read_bytes()
+    return data

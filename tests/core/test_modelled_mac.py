@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import struct
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,110 +14,46 @@ from interlock import contract
 from interlock.contract.entitlements import ALLOW_JIT, JIT_WRITE_ALLOWLIST_FREEZE_LATE
 from interlock.contract.threads import JitState
 from interlock.mac import Program, StoppedError
+from tests.core.modelled_host import (
+    ALLOWLIST,
+    ARENA_BYTES,
+    BREAK_UNREACHABLE,
+    BTI_C,
+    LOOP,
+    NO_MEMORY,
+    OK,
+    REJECTED,
+    RETURN,
+    SYSTEM_CALL,
+    TRAPPED,
+    UNSUPPORTED,
+    Host,
+    events,
+    published,
+    returning,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-ALLOWLIST = contract.profile("macos-arm64-allowlist")
 LATE = ALLOWLIST.with_(
     entitlements=ALLOWLIST.entitlements.with_key(JIT_WRITE_ALLOWLIST_FREEZE_LATE)
 )
-OK, REJECTED, TRAPPED, NO_MEMORY, UNSUPPORTED = 0, 1, 2, 4, 7  # il_status
-BTI_C, RETURN, SYSTEM_CALL = 0xD503245F, 0xD65F03C0, 0xD4000001
-BREAK_UNREACHABLE = 0xD4200000 | (0x5500 | 1) << 5
-LOOP = 0x14000000
-ARENA_BYTES = 1 << 20
-
-
-@pytest.fixture(scope="session")
-def library(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = repository / "core/build.py"
-    spec = importlib.util.spec_from_file_location("core_build_modelled", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    (made,) = module.build_modelled(tmp_path_factory.mktemp("modelled"))
-    data: bytes = made.read_bytes()
-    return data
-
-
-class Host:
-    """The few calls of a program that publishes."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.out = program.allocate(16)
-        self.verdict = program.allocate(160)
-
-    def open(self) -> int:
-        return self.program.call("il_region_open", self.program.put(b"/none\0"))
-
-    def open_arena(self) -> int:
-        arena = self.program.allocate(8)
-        assert self.program.call("il_arena_open", 0, 0, 0, ARENA_BYTES, arena) == OK
-        return self.program.read_u64(arena)
-
-    def publish(self, arena: int, *words: int) -> int:
-        put, code = self.program.put, struct.pack(f"<{len(words)}I", *words)
-        image = struct.pack("<6I5Q", 2, len(code), 0, 1, 0, 0, put(code), 0, put(bytes(4)), 0, 0)
-        return self.program.call(
-            "il_publish", arena, put(image), self.out, self.out + 8, self.verdict
-        )
-
-    @property
-    def address(self) -> int:
-        return self.program.read_u64(self.out + 8)
-
-    def failure(self) -> tuple[str, int]:
-        at = self.program.allocate(16)
-        self.program.call("il_last_failure", at)
-        (number,) = struct.unpack("<i", self.program.read(at + 8, 4))
-        return self.program.text(self.program.read_u64(at)), number
-
-    def call_guarded(self, address: int) -> tuple[int, int, int]:
-        """`il_call` of a native function: status, trap kind, result."""
-        program = self.program
-        execution = program.put(struct.pack("<4Q8B", (1 << 64) - 1, 0, 0, 0, 0, 1, *bytes(6)))
-        funcref = program.put(struct.pack("<3Q", address, 1, 0))
-        registers, trap = program.allocate(152), program.allocate(16)
-        status = program.call("il_call", execution, funcref, registers, trap)
-        (kind,) = struct.unpack("<I", program.read(trap + 8, 4))
-        return status, kind, program.read_u64(registers)
-
-
-def returning(value: int) -> tuple[int, int, int]:
-    return BTI_C, 0x52800000 | value << 5, RETURN
-
-
-def published(library: bytes, *words: int, profile: contract.Profile = ALLOWLIST) -> Host:
-    host = Host(Program(profile, library))
-    assert host.open() == OK
-    assert host.publish(host.open_arena(), *words) == OK
-    return host
-
-
-def events(host: Host) -> list[str]:
-    return [f"{each.what}: {each.outcome}" for each in host.program.mac.timeline]
-
-
 # ---- What it does ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["macos-arm64", "macos-arm64-hardened", "macos-arm64-allowlist"])
 def test_published_code_runs_under_every_profile_of_apple_silicon(
-    library: bytes, name: str
+    modelled_library: bytes, name: str
 ) -> None:
-    host = published(library, *returning(42), profile=contract.profile(name))
+    host = published(modelled_library, *returning(42), profile=contract.profile(name))
 
     assert host.program.call_address(host.address) == 42
     assert host.call_guarded(host.address) == (OK, 0, 42)
 
 
-def test_callback_is_found_in_the_library_as_it_is_built(library: bytes) -> None:
-    host = published(library, *returning(1))
+def test_callback_is_found_in_the_library_as_it_is_built(modelled_library: bytes) -> None:
+    host = published(modelled_library, *returning(1))
 
     (callback,) = host.program.library.image.listed
     calls = [each for each in events(host) if "jit_write_with_callback" in each]
@@ -127,9 +61,9 @@ def test_callback_is_found_in_the_library_as_it_is_built(library: bytes) -> None
 
 
 def test_only_the_published_slot_is_synchronised_after_the_callback_returned(
-    library: bytes,
+    modelled_library: bytes,
 ) -> None:
-    host = published(library, *returning(1))
+    host = published(modelled_library, *returning(1))
 
     last = [each.partition("(")[0] for each in events(host)][-5:]
     assert last == [
@@ -142,8 +76,8 @@ def test_only_the_published_slot_is_synchronised_after_the_callback_returned(
     assert events(host)[-1] == f"sys_icache_invalidate({host.address:#x}, 64): ok"
 
 
-def test_region_and_writer_are_closed_at_rest(library: bytes) -> None:
-    host = published(library, *returning(1))
+def test_region_and_writer_are_closed_at_rest(modelled_library: bytes) -> None:
+    host = published(modelled_library, *returning(1))
     program = host.program
 
     assert program.thread.model.state is JitState.RX
@@ -154,8 +88,8 @@ def test_region_and_writer_are_closed_at_rest(library: bytes) -> None:
         assert fault.name == "SIGBUS"
 
 
-def test_rejected_code_leaves_no_byte_behind(library: bytes) -> None:
-    host = published(library, *returning(1))
+def test_rejected_code_leaves_no_byte_behind(modelled_library: bytes) -> None:
+    host = published(modelled_library, *returning(1))
     before = host.program.read(host.address, 4096)
 
     status = host.publish(host.open_arena(), BTI_C, SYSTEM_CALL, RETURN)
@@ -167,8 +101,8 @@ def test_rejected_code_leaves_no_byte_behind(library: bytes) -> None:
     assert host.publish(host.open_arena(), *returning(2)) == OK
 
 
-def test_retired_code_traps(library: bytes) -> None:
-    host = published(library, *returning(42))
+def test_retired_code_traps(modelled_library: bytes) -> None:
+    host = published(modelled_library, *returning(42))
     address = host.address
 
     assert host.program.call("il_retire", host.program.read_u64(host.out)) == OK
@@ -177,16 +111,18 @@ def test_retired_code_traps(library: bytes) -> None:
     assert host.call_guarded(address)[:2] == (TRAPPED, 13)
 
 
-def test_traps_leave_by_a_handler_that_changes_its_context(library: bytes) -> None:
-    host = published(library, BTI_C, BREAK_UNREACHABLE)
+def test_traps_leave_by_a_handler_that_changes_its_context(modelled_library: bytes) -> None:
+    host = published(modelled_library, BTI_C, BREAK_UNREACHABLE)
     assert host.program.call("il_traps_install") == OK
 
     assert host.call_guarded(host.address)[:2] == (TRAPPED, 1)
     assert host.program.thread.model.state is JitState.RX
 
 
-def test_load_outside_a_memory_is_a_fault_of_the_guest(library: bytes) -> None:
-    host = published(library, BTI_C, 0xD2800000, 0xF9400000, RETURN)  # mov x0, 0; ldr x0, [x0]
+def test_load_outside_a_memory_is_a_fault_of_the_guest(modelled_library: bytes) -> None:
+    host = published(
+        modelled_library, BTI_C, 0xD2800000, 0xF9400000, RETURN
+    )  # mov x0, 0; ldr x0, [x0]
     assert host.program.call("il_traps_install") == OK
 
     status, kind, _ = host.call_guarded(host.address)
@@ -195,9 +131,9 @@ def test_load_outside_a_memory_is_a_fault_of_the_guest(library: bytes) -> None:
     assert kind != 0
 
 
-def test_deadline_ends_an_endless_loop(library: bytes) -> None:
+def test_deadline_ends_an_endless_loop(modelled_library: bytes) -> None:
     """A thread of the core's waits in a kernel queue, and sends the signal that interrupts."""
-    host = published(library, BTI_C, LOOP)
+    host = published(modelled_library, BTI_C, LOOP)
     assert host.program.call("il_traps_install") == OK
     assert host.program.call("il_deadline_set", 3_000_000) == OK
 
@@ -205,8 +141,8 @@ def test_deadline_ends_an_endless_loop(library: bytes) -> None:
     assert host.program.call("il_deadline_set", 0) == OK
 
 
-def test_forked_child_runs_what_is_published(library: bytes) -> None:
-    host = published(library, *returning(42))
+def test_forked_child_runs_what_is_published(modelled_library: bytes) -> None:
+    host = published(modelled_library, *returning(42))
     address = host.address
 
     host.program.thread = host.program.fork()
@@ -215,8 +151,8 @@ def test_forked_child_runs_what_is_published(library: bytes) -> None:
     assert host.program.call_address(address) == 42
 
 
-def test_forked_child_cannot_have_a_region_where_one_is_the_limit(library: bytes) -> None:
-    host = published(library, *returning(42))
+def test_forked_child_cannot_have_a_region_where_one_is_the_limit(modelled_library: bytes) -> None:
+    host = published(modelled_library, *returning(42))
 
     host.program.thread = host.program.fork()
 
@@ -247,37 +183,37 @@ def _kill(host: Host) -> str:
     ],
 )
 def test_list_without_the_callback_kills(
-    library: bytes, relist: Callable[[tuple[int, ...]], tuple[int, ...]], rule: str
+    modelled_library: bytes, relist: Callable[[tuple[int, ...]], tuple[int, ...]], rule: str
 ) -> None:
-    host = Host(Program(ALLOWLIST, library, relist=relist))
+    host = Host(Program(ALLOWLIST, modelled_library, relist=relist))
 
     assert _kill(host) == rule
     assert host.program.thread.model.state is JitState.RX
 
 
-def test_list_is_not_asked_for_without_the_entitlement(library: bytes) -> None:
+def test_list_is_not_asked_for_without_the_entitlement(modelled_library: bytes) -> None:
     hardened = contract.profile("macos-arm64-hardened")
-    host = Host(Program(hardened, library, relist=lambda _words: ()))
+    host = Host(Program(hardened, modelled_library, relist=lambda _words: ()))
 
     assert host.open() == OK
     assert host.publish(host.open_arena(), *returning(3)) == OK
 
 
-def test_late_list_counts_once_it_is_frozen(library: bytes) -> None:
-    host = published(library, *returning(42), profile=LATE)
+def test_late_list_counts_once_it_is_frozen(modelled_library: bytes) -> None:
+    host = published(modelled_library, *returning(42), profile=LATE)
 
     assert host.program.call_address(host.address) == 42
 
 
-def test_writing_before_freezing_kills_and_leaves_rw_behind(library: bytes) -> None:
-    host = Host(Program(LATE, library, is_frozen=False))
+def test_writing_before_freezing_kills_and_leaves_rw_behind(modelled_library: bytes) -> None:
+    host = Host(Program(LATE, modelled_library, is_frozen=False))
 
     assert _kill(host) == "F1"
     assert host.program.thread.model.state is JitState.RW
 
 
-def test_code_without_an_invalidation_does_not_run(library: bytes) -> None:
-    host = Host(Program(ALLOWLIST, library, is_synchronising=False))
+def test_code_without_an_invalidation_does_not_run(modelled_library: bytes) -> None:
+    host = Host(Program(ALLOWLIST, modelled_library, is_synchronising=False))
     assert host.open() == OK
     assert host.publish(host.open_arena(), *returning(42)) == OK
 
@@ -287,17 +223,17 @@ def test_code_without_an_invalidation_does_not_run(library: bytes) -> None:
     assert str(stopped.value) == "signal SIGILL I1"
 
 
-def test_region_needs_the_entitlement(library: bytes) -> None:
+def test_region_needs_the_entitlement(modelled_library: bytes) -> None:
     bare = ALLOWLIST.with_(entitlements=ALLOWLIST.entitlements.without_key(ALLOW_JIT))
-    host = Host(Program(bare, library))
+    host = Host(Program(bare, modelled_library))
 
     assert host.open() == UNSUPPORTED
     assert host.failure() == ("mmap with MAP_JIT: the entitlement allow-jit is missing?", 22)
 
 
-def test_region_needs_an_address_that_is_taken(library: bytes) -> None:
+def test_region_needs_an_address_that_is_taken(modelled_library: bytes) -> None:
     """Where hints are ignored (A4) the core says so, and leaves nothing mapped."""
-    host = Host(Program(ALLOWLIST, library, switches={}))
+    host = Host(Program(ALLOWLIST, modelled_library, switches={}))
     before = len(host.program.process.memory.map.entries)
 
     assert host.open() == NO_MEMORY
@@ -309,8 +245,10 @@ def test_region_needs_an_address_that_is_taken(library: bytes) -> None:
     )  # the writer's state, cut out of the library's
 
 
-def test_thread_that_writes_cannot_run_what_is_published(library: bytes) -> None:
-    host = published(library, *returning(42), profile=contract.profile("macos-arm64-hardened"))
+def test_thread_that_writes_cannot_run_what_is_published(modelled_library: bytes) -> None:
+    host = published(
+        modelled_library, *returning(42), profile=contract.profile("macos-arm64-hardened")
+    )
     host.program.call_system("pthread_jit_write_protect_np", 0)
 
     with pytest.raises(StoppedError) as stopped:

@@ -1,0 +1,31 @@
+;; What the core does for a running program: calls through stubs and tables, memories, segments, bulk operations, growth, exit.
+;; Exits with 38 on every machine.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1 4)
+  (table $t 4 8 funcref)
+  (global $g (mut i32) (i32.const 1))
+  (type $unary (func (param i32) (result i32)))
+  (elem (i32.const 1) $double $square)
+  (elem $spare funcref (ref.func $double) (ref.func $square))
+  (data $passive "\07\07\07\07")
+  (func $double (type $unary) (i32.mul (local.get 0) (i32.const 2)))
+  (func $square (type $unary) (i32.mul (local.get 0) (local.get 0)))
+  (func $start (global.set $g (i32.const 5)))
+  (start $start)
+  (func $bulk
+    (memory.fill (i32.const 16) (i32.const 3) (i32.const 64))
+    (memory.copy (i32.const 100) (i32.const 16) (i32.const 32))
+    (memory.copy (i32.const 104) (i32.const 100) (i32.const 32))
+    (memory.init $passive (i32.const 131072) (i32.const 0) (i32.const 4))
+    (data.drop $passive)
+    (table.copy (i32.const 0) (i32.const 2) (i32.const 1))
+    (table.init $spare (i32.const 2) (i32.const 1) (i32.const 1))
+    (elem.drop $spare))
+  (func (export "_start")
+    (drop (memory.grow (i32.const 2)))
+    (drop (memory.grow (i32.const 65000)))
+    (call $bulk)
+    (call $exit (i32.add
+      (i32.add (call_indirect (type $unary) (global.get $g) (i32.const 2)) (i32.load8_u (i32.const 131072)))
+      (call_indirect (type $unary) (memory.size) (i32.const 1))))))
