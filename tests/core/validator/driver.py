@@ -89,6 +89,7 @@ class Image:
     imports: int = 0
     policy: dict[str, int] = field(default_factory=dict)  # fields of il_policy that are narrower
     counts: dict[str, int] = field(default_factory=dict)  # lies about a count
+    missing: str = ""  # the array that is NULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,21 +109,21 @@ class Validator:
         images = [pointer, pointer, ctypes.c_uint32]
         self._lib.il_validate.argtypes = [*images, pointer, pointer, pointer]
 
-    def status(self, image: Image) -> int:
-        """What il_validate returns: il_status."""
-        return self._validate(image, None)[0]
+    def status(self, image: Image, *, null: str = "") -> int:
+        """What il_validate returns: il_status; null: the argument that is NULL."""
+        return self._validate(image, None, null)[0]
 
-    def _validate(self, image: Image, report: Any) -> tuple[int, CVerdict]:
-        c_image = _c_image(image)
-        policy = _c_policy(image.policy)
+    def _validate(self, image: Image, report: Any, null: str = "") -> tuple[int, CVerdict]:
         verdict = CVerdict()
+        values = {"image": _c_image(image), "policy": _c_policy(image.policy), "verdict": verdict}
+        pointers = {name: ctypes.byref(value) for name, value in values.items() if name != null}
         status = self._lib.il_validate(
-            ctypes.byref(c_image),
-            ctypes.byref(policy),
+            pointers.get("image"),
+            pointers.get("policy"),
             image.imports,
             report,
             None,
-            ctypes.byref(verdict),
+            pointers.get("verdict"),
         )
         return int(status), verdict
 
@@ -215,5 +216,5 @@ def _c_image(image: Image) -> CImage:
     }
     result = CImage(arch=image.arch, **(counts | image.counts))
     for name, array in zip(_ARRAYS, data, strict=True):
-        setattr(result, name, _fences()[name].place(array))
+        setattr(result, name, None if name == image.missing else _fences()[name].place(array))
     return result

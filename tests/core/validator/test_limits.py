@@ -14,7 +14,7 @@ from tests.core.validator.driver import POLICY_MAXIMA, RODATA_DELTA, Image
 if TYPE_CHECKING:
     from tests.core.validator.driver import Validator
 
-OK, INVALID_ARGUMENT = 0, 3
+OK, REJECTED, INVALID_ARGUMENT = 0, 1, 3
 IMAGE_SIZE, BRANCH_TARGET, POLICY = 1, 20, 50
 NOP, RET, CALL = b"\x90", b"\xc3", b"\xe8\0\0\0\0"
 R_X86_64_PLT32, R_AARCH64_CALL26 = 4, 283
@@ -71,6 +71,33 @@ def test_a_size_at_our_limit_is_above_a_policy_of_one_less(validator: Validator,
 
     assert first is not None
     assert first.rule == POLICY
+
+
+@pytest.mark.parametrize(
+    ("array", "count", "without"),
+    [
+        ("code", "code_bytes", REJECTED),
+        ("rodata", "rodata_bytes", OK),
+        ("entries", "entry_count", REJECTED),
+        ("relocations", "relocation_count", OK),
+        ("jump_tables", "jump_table_count", OK),
+    ],
+)
+def test_an_array_may_be_missing_only_when_it_is_empty(
+    validator: Validator, array: str, count: str, without: int
+) -> None:
+    image = Image(code=RET, missing=array)
+
+    assert validator.status(replace(image, counts={count: 0})) == without
+    assert validator.status(replace(image, counts={count: 1})) == INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("null", "status"),
+    [("image", INVALID_ARGUMENT), ("verdict", INVALID_ARGUMENT), ("policy", OK)],
+)
+def test_only_a_policy_may_be_left_out(validator: Validator, null: str, status: int) -> None:
+    assert validator.status(Image(code=RET), null=null) == status
 
 
 @pytest.mark.parametrize("name", POLICY_MAXIMA)
