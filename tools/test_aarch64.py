@@ -131,6 +131,28 @@ def test_program(python: Path, cache: Path) -> None:
         sys.exit(f"sha256.wasm printed {found!r}, not {expected}")
 
 
+def test_apple_library(root: Path, cache: Path) -> None:
+    """Programs of the tests of libinterlock_apple, compiled here against the wheel's library, run there."""
+    prefix = root / "usr/lib/python3/dist-packages/interlock/apple/_native"
+    target = build_wheels.load_core_build().TARGETS["aarch64-linux"].zig_library
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=gnu11", "-pthread"]
+    emulator = [QEMU, "-L", str(root), "-E", f"LD_LIBRARY_PATH={prefix}/lib"]
+    programs = ROOT / "tests/apple/programs"
+    for source, arguments, expected in (
+        (ROOT / "examples/apple/calculator.c", ["6", "7", "*"], "42\n"),
+        (programs / "threads.c", ["run"], "wrong: 0\n"),
+        (programs / "signals.c", [], None),
+        (programs / "memory.c", [str(cache / "apple-file")], None),
+    ):
+        program = cache / source.stem
+        paths = [f"-I{prefix}/include", f"-L{prefix}/lib"]
+        run([*compiler, str(source), *paths, "-linterlock_apple", "-o", str(program)])
+        # The two without an expected text check themselves: their failure ends us.
+        printed = run([*emulator, str(program), *arguments])
+        if expected not in {None, printed}:
+            sys.exit(f"{source.stem} printed {printed!r}, not {expected!r}")
+
+
 def main() -> int:
     """Set up and run; the exit status is pytest's."""
     arguments = sys.argv[1:]
@@ -148,6 +170,8 @@ def main() -> int:
     print("the writer's logic: passed")
     test_program(python, cache)
     print("sha256.wasm: passed")
+    test_apple_library(cache / "root", cache)
+    print("libinterlock_apple: passed")
     level = "from interlock import core; core.open_region(); info = core.describe_region(); "
     level += "print('level under qemu: seals', info.has_seals, 'mseal', info.has_mseal)"
     print(run([str(python), "-c", level], cwd=cache).strip())

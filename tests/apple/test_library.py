@@ -284,6 +284,34 @@ def test_cmake_finds_the_library(toolchain: Toolchain, repository: Path, tmp_pat
     assert toolchain.run(tmp_path / "build/calculator", "6", "7", "*").stdout == "42\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ([], 2),
+        (["--", "./no-such-program"], 2),
+        (["--switch", "jit-regions=two", "--", "true"], 2),
+        (["--macos", "eleven", "--", "true"], 2),
+        (["--macos", "10.15", "--", "true"], 1),  # no Apple silicon before 11.0
+        (["--entitlements", "no-such-file", "--", "true"], 2),
+        (["--macos", "11.2", "--switch", "jit-regions=many", "--wait-ms", "5", "--", "true"], 0),
+    ],
+)
+def test_mac_exec_refuses_what_it_does_not_understand(
+    tmp_path: Path, options: list[str], status: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "interlock", "mac", "exec", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (done.stderr == "") == (status == 0)
+
+
 # ---- What the wheel and the command line give ---------------------------------------------------------------------------------
 
 
