@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import call, measure, programs, publish, startup, validator
+from benchmarks import call, measure, programs, publish, python_functions, startup, validator
 
 BENCHMARKS = {
     "call": call.run,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "startup": startup.run,
     "publish": publish.run,
     "validator": validator.run,
+    "python": python_functions.run,
 }
 
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 
 @jit
+def add(a: i64, b: i64) -> i64:
+    return a + b
+
+
+@jit
 def mandelbrot(out: Array2[i32], most: i32) -> None:
     height, width = out.shape[0], out.shape[1]
     for row in range(height):
@@ -267,6 +272,8 @@ def allocate(heap: Array[i64], size: i64) -> i64:
 @jit
 def small_allocator(heap: Array[i64], live: Array[i64], rounds: i64) -> i64:
     heap[0], heap[1], heap[2] = 1, len(heap) - 1, 0
+    for i in range(len(live)):
+        live[i] = 0
     seed, failures = 12345, 0
     for _ in range(rounds):
         seed = (seed * 1103515245 + 12345) % 2147483648
