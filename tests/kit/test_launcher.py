@@ -129,7 +129,6 @@ def test_path_that_depends_on_where_one_stands_is_refused(python: str) -> None:
     [
         (b"@rpath/libinterlock.dylib", b"@rpath/libinterlock_dylib", "does not load the core"),
         (b"__cstring\0\0\0\0\0\0\0__TEXT\0\0\0\0\0\0", b"__pth_jit_func\0\0__DATA_CONST", "a list"),
-        (b"_dlerror\0", b"_dlerrox\0", ""),
         (b"__il_python", b"__il_pythox", "no room"),
     ],
 )
@@ -138,9 +137,6 @@ def test_launcher_that_would_not_do_is_a_bug_of_ours(old: bytes, new: bytes, mes
     assert old in data
     changed = data.replace(old, new.ljust(len(old), b"\0"))
 
-    if not message:
-        assert launcher.check(changed, "arm64").imports
-        return
     with pytest.raises(InternalError, match=message):
         launcher.check(changed, "arm64")
 
