@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -282,6 +283,30 @@ def test_cmake_finds_the_library(toolchain: Toolchain, repository: Path, tmp_pat
         subprocess.run(["cmake", *command], cwd=tmp_path, capture_output=True, check=True)
 
     assert toolchain.run(tmp_path / "build/calculator", "6", "7", "*").stdout == "42\n"
+
+
+_IN_CTYPES = """
+import ctypes
+c = ctypes.CDLL(None)
+c.mmap.restype = ctypes.c_void_p
+c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+region = c.mmap(None, 16384, 7, 0x0822, -1, 0)
+c.pthread_jit_write_protect_np(0)
+ctypes.memmove(region, b"x", 1)
+c.pthread_jit_write_protect_np(1)
+print("written", flush=True)
+ctypes.memmove(region, b"x", 1)
+"""
+
+
+def test_preloaded_library_governs_a_compiler_in_python() -> None:
+    command = [sys.executable, "-m", "interlock", "mac", "exec", "--preload", "--"]
+    run = subprocess.run(
+        [*command, sys.executable, "-c", _IN_CTYPES], capture_output=True, text=True, check=False
+    )
+
+    assert (run.stdout, run.returncode) == ("written\n", -signal.SIGBUS)
+    assert run.stderr.startswith("interlock: T1: SIGBUS at ")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interlock import apple
 from interlock.cli import output
 from interlock.errors import UnknownNameError
 
@@ -32,6 +33,7 @@ examples:
   interlock mac exec --profile macos-arm64-allowlist -- ./my-jit          as shipped: hardened, only listed callbacks write
   interlock mac exec --profile macos-arm64-hardened --entitlements app.entitlements -- ./my-jit
   interlock mac exec --macos 11.1 -- ./my-jit                             an older system
+  interlock mac exec --preload -- python3 my_jit.py                       calls through ctypes, or from Rust
   interlock mac exec --switch jit-regions=many --verbose -- ./my-jit      what only a Mac can answer, and every refusal on stderr
 
 The exit status is the program's; 128 + N if signal N ended it, as in a shell.
@@ -60,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="how long executing waits for writing before that is a deadlock",
     )
+    parser.add_argument("--verbose", action="store_true", help="say every refusal and fault")
     parser.add_argument(
-        "--verbose", action="store_true", help="say every refusal and fault, handled or not"
+        "--preload", action="store_true", help="for a program that does not link the library"
     )
     parser.add_argument("program", metavar="PROGRAM", nargs=argparse.REMAINDER)
 
@@ -75,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     if program is None:
         raise output.UsageError(f"{words[0]}: there is no such program")
     environment = {**os.environ, _VARIABLE: _settings(args)}
+    if args.preload:
+        environment["LD_PRELOAD"] = f"{apple.library()} {os.environ.get('LD_PRELOAD', '')}".strip()
     os.execve(program, words, environment)  # noqa: S606  (no shell is wanted)
 
 
