@@ -199,18 +199,18 @@ def _row(instr: Instr, *, is_16: bool) -> Row:
         names.add("OPERAND_16")
     form = instr.modrm.partition(":")[2]
     for place, access, kind in instr.operands:
-        general = kind in "gb"
+        is_register = kind in "gb" and not (place == "rm" and form == "m")
         if place == "rm" and "w" in access and form != "r":
             names.add("MEMORY_WRITE")
         if place == "rm" and access == "a":
             names.add("ADDRESS_ONLY")
-        if kind == "b":
+        if kind == "b" and is_register:
             names.add("RM_BYTE" if place == "rm" else "REG_BYTE")
         if place == "vvvv":
             names.add("VVVV")
         if place == "op":
             names.add("OPCODE_REG")
-        if "w" in access and general and not (place == "rm" and form == "m"):
+        if "w" in access and is_register:
             names.add({"rm": "RM", "reg": "REG", "vvvv": "VVVV", "op": "OPCODE"}[place] + "_WRITE")
     names |= {f"W{b}" for b in "01" if instr.w in (b, "*")} - ({"W1"} if is_16 else set())
     names |= {f"L{b}" for b in "01" if instr.l in (b, "*")}

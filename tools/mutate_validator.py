@@ -46,7 +46,10 @@ GENERATORS = {"x86_64.instrs": "generate_tables", "aarch64.instrs": "generate_aa
 TESTS = ["tests/core/validator"]
 TESTS += ["--ignore=tests/core/validator/test_mutation.py"]
 OPTIONS = ["-q", "-s", "--assert=plain", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
-OPTIONS += ["-p", "no:xdist", "-p", "no:faulthandler", "--core-cc=gcc -O0 -w"]
+OPTIONS += ["-p", "no:xdist", "-p", "no:faulthandler"]
+# An index past an array ends the process.
+BOUNDS = "-fsanitize=bounds -fsanitize-undefined-trap-on-error"
+OPTIONS += [f"--core-cc=gcc -O0 -w {BOUNDS}"]
 LIBRARIES = ["validator", "decoders", "comparison"]  # fixtures that compile, the quick ones first
 TEST_SECONDS_MAX = 60
 # Exit statuses of a process that tries a mutant.  A signal that it raises itself is a crash, so the mutant is killed too.

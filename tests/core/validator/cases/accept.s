@@ -16,6 +16,7 @@ sub rsp, 262144
 and rsp, -32
 and rsp, -64
 and rsp, -16
+.byte 0x48, 0x81, 0xe4, 0xf0, 0xff, 0xff, 0xff # the same, by a wider immediate
 lea rsp, [rbp - 8]
 pop r15
 pop rbp
