@@ -108,6 +108,14 @@ eor x10, x8, x0
 add x9, x9, x10
 br x9
 ---
+# V021 what follows the base is an addition already
+#! code_table 0 0 : 0
+1:
+adr x9, 1b
+add x10, x8, x0
+add x9, x9, x10
+br x9
+---
 # V021 what follows the load is no addition
 #! code_table 0 0 : 0
 1:
