@@ -16,8 +16,8 @@
 enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000 };
 
 /* A parameter or result: its letter (i I f F, see interlock/runtime/externals.py), which integers it takes (s: signed, u: unsigned, b:
- * bool, 0: either sign), and, of a parameter, the 8-byte word of
- * il_registers it goes to as the platform's C ABI says; from REGISTER_WORDS on, the word of the stack. */
+ * bool, 0: either sign), and the 8-byte word of il_registers
+ * where the platform's C ABI has it; from REGISTER_WORDS on, a word of the stack (of several results: of their slots). */
 typedef struct value_type { uint16_t word; char letter, range; } value_type;
 enum { REGISTER_WORDS = sizeof(il_registers) / 8, VECTOR_WORD = offsetof(il_registers, vector) / 8 };
 typedef struct signature {
@@ -26,13 +26,18 @@ typedef struct signature {
     value_type values[]; /* params, then results */
 } signature;
 
+/* How our objects begin.  The owner keeps alive what they point to. */
+typedef struct owned {
+    PyObject head;
+    PyObject *owner;
+} owned;
+
 /* A builtin's self. */
 typedef struct function {
-    PyObject head;
+    owned base;             /* the owner makes exceptions, too */
     PyMethodDef definition; /* the builtin points to it */
     il_exec *exec;
     const il_funcref *funcref;
-    PyObject *owner;        /* keeps exec and funcref alive; makes exceptions */
     signature *type;
     char *text;             /* name, NUL, documentation, NUL */
 } function;
@@ -50,10 +55,9 @@ typedef struct instance_record {
 } instance_record;
 
 typedef struct memory {
-    PyObject head;
+    owned base;
     il_memory *live;  /* in the instance's vmctx: current length */
     il_memory taken;  /* what must be closed */
-    PyObject *owner;
     Py_ssize_t exports;
     bool is_closing;
 } memory;
@@ -88,7 +92,9 @@ static signature *parse_signature(const char *text, uint32_t integers) {
         type->values[i] = value_type_of(text[i], word);
     }
     type->has_vectors = vectors != 0;
-    for (size_t i = param_count + 1; i < length; i++) type->values[i - 1] = value_type_of(text[i], 0);
+    const uint32_t first = type->result_count > 1 ? REGISTER_WORDS : is_vector(text[length - 1]) ? VECTOR_WORD : 0;
+    for (uint32_t i = 0; i < type->result_count; i++)
+        type->values[param_count + i] = value_type_of(text[param_count + 1 + i], first + i);
     return type;
 }
 
@@ -153,23 +159,30 @@ static PyObject *raise_trap(const function *self, const il_trap *trap) {
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
     /* Ctrl-C: what Python's handler raises (KeyboardInterrupt) is the answer, after the owner has heard of the trap. */
     if (trap->kind == IL_TRAP_INTERRUPTED && PyErr_CheckSignals() != 0) PyErr_Fetch(&type, &value, &traceback);
-    PyObject *error = PyObject_CallMethod(self->owner, "make_trap", "IK", trap->kind, trap->pc);
+    PyObject *error = PyObject_CallMethod(self->base.owner, "make_trap", "IK", trap->kind, trap->pc);
     if (type != NULL) PyErr_Restore(type, value, traceback);
     else if (error != NULL) PyErr_SetObject((PyObject *)error->ob_type, error);
     if (error != NULL) Py_DecRef(error);
     return NULL;
 }
 
-static PyObject *results_from(const signature *type, const il_registers *regs, const uint64_t *slots) {
-    const value_type *values = type->values + type->param_count;
-    if (type->result_count == 0) return Py_IncRef(Py_None), Py_None;
-    if (type->result_count == 1) return value_from(is_vector(values[0].letter) ? regs->vector[0] : regs->integer[0], values[0]);
-    PyObject *tuple = PyTuple_New((Py_ssize_t)type->result_count);
-    for (uint32_t i = 0; tuple != NULL && i < type->result_count; i++) {
-        PyObject *value = value_from(slots[i], values[i]);
+/* rest: the stack, or the slots of several results. */
+static PyObject *tuple_from(const value_type *types, uint32_t count, const il_registers *regs, const uint64_t *rest) {
+    const uint64_t *words = (const uint64_t *)regs;
+    PyObject *tuple = PyTuple_New((Py_ssize_t)count);
+    for (uint32_t i = 0; tuple != NULL && i < count; i++) {
+        const uint32_t word = types[i].word;
+        PyObject *value = value_from(word < REGISTER_WORDS ? words[word] : rest[word - REGISTER_WORDS], types[i]);
         if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
     }
     return tuple;
+}
+
+static PyObject *results_from(const signature *type, const il_registers *regs, const uint64_t *slots) {
+    const value_type *types = type->values + type->param_count;
+    if (type->result_count == 0) return Py_IncRef(Py_None), Py_None;
+    if (type->result_count == 1) return value_from(((const uint64_t *)regs)[types[0].word], types[0]);
+    return tuple_from(types, type->result_count, regs, slots);
 }
 
 /* words: il_registers and then the stack. */
@@ -209,20 +222,24 @@ static PyObject *call_function(PyObject *self_object, PyObject *const *args, Py_
     return call_placed(self, args, words, slots);
 }
 
-static int function_traverse(function *self, visitproc visit, void *argument) {
-    int found = visit((PyObject *)self->head.ob_type, argument);
+/* No tp_clear: the owner must outlive what it owns, and breaks the cycle when it is cleared. */
+static int traverse(owned *self, visitproc visit, void *argument) {
+    const int found = visit((PyObject *)self->head.ob_type, argument);
     return found != 0 || self->owner == NULL ? found : visit(self->owner, argument);
 }
 
-/* No tp_clear: the owner must outlive the builtin, and breaks the cycle when it is cleared. */
-static void function_dealloc(function *self) {
+static void owned_free(owned *self) {
     PyTypeObject *type = self->head.ob_type;
-    PyObject_GC_UnTrack(self);
-    PyMem_Free(self->type);
-    PyMem_Free(self->text);
     if (self->owner != NULL) Py_DecRef(self->owner);
     PyObject_GC_Del(self);
     Py_DecRef((PyObject *)type);
+}
+
+static void function_dealloc(function *self) {
+    PyObject_GC_UnTrack(self);
+    PyMem_Free(self->type);
+    PyMem_Free(self->text);
+    owned_free(&self->base);
 }
 
 /* make_function(name, doc, exec address, funcref address, signature, owner) */
@@ -238,7 +255,7 @@ static PyObject *make_function(PyObject *module, PyObject *args) {
     if (self == NULL) return PyMem_Free(type), NULL;
     self->type = type;
     self->text = PyMem_Malloc(name_bytes + doc_bytes);
-    Py_IncRef(self->owner = owner);
+    Py_IncRef(self->base.owner = owner);
     if (self->text == NULL) return Py_DecRef((PyObject *)self), PyErr_NoMemory();
     memcpy(self->text, name, name_bytes);
     memcpy(self->text + name_bytes, doc, doc_bytes);
@@ -261,7 +278,7 @@ static bool store_results(const host_function *to, PyObject *result, il_register
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return None", to->name), false;
     }
     if (type->result_count == 1)
-        return bits_from(result, values[0], is_vector(values[0].letter) ? &regs->vector[0] : &regs->integer[0]);
+        return bits_from(result, values[0], (uint64_t *)regs + values[0].word);
     enum { TUPLE_SUBCLASS = 1 << 26 };
     if (!(PyType_GetFlags(result->ob_type) & TUPLE_SUBCLASS) || PyTuple_Size(result) != (Py_ssize_t)type->result_count)
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return a tuple of %u", to->name, type->result_count), false;
@@ -270,18 +287,8 @@ static bool store_results(const host_function *to, PyObject *result, il_register
     return true;
 }
 
-static PyObject *arguments_from(const signature *type, const il_registers *regs) {
-    const uint64_t *words = (const uint64_t *)regs;
-    PyObject *tuple = PyTuple_New((Py_ssize_t)type->param_count);
-    for (uint32_t i = 0; tuple != NULL && i < type->param_count; i++) {
-        const uint32_t word = type->values[i].word;
-        PyObject *value = value_from(word < REGISTER_WORDS ? words[word] : regs->stack[word - REGISTER_WORDS], type->values[i]);
-        if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
-    }
-    return tuple;
-}
-
-static uint32_t call_host_held(void *vmctx, uint32_t index, il_registers *regs) {
+static uint32_t call_host_held(void *vmctx, uint32_t index, void *argument) {
+    il_registers *regs = argument;
     const instance_record *record = record_of(vmctx);
     const bool is_known = record != NULL && index < record->count && record->functions[index].call != NULL;
     if (!is_known) {
@@ -292,7 +299,7 @@ static uint32_t call_host_held(void *vmctx, uint32_t index, il_registers *regs) 
     const host_function function = record->functions[index];
     PyObject *instance = record->instance;
     uint64_t *slots = (uint64_t *)(uintptr_t)regs->integer[1]; /* after vmctx, if there are several results */
-    PyObject *args = arguments_from(function.type, regs);
+    PyObject *args = tuple_from(function.type->values, function.type->param_count, regs, regs->stack);
     if (args == NULL) return IL_TRAP_HOST_ERROR;
     Py_IncRef(instance);
     Py_IncRef(function.call);
@@ -306,7 +313,7 @@ static uint32_t call_host_held(void *vmctx, uint32_t index, il_registers *regs) 
     return is_done ? IL_TRAP_NONE : IL_TRAP_HOST_ERROR;
 }
 
-static uint32_t compile_held(void *vmctx, uint32_t index, uint64_t *address_out) {
+static uint32_t compile_held(void *vmctx, uint32_t index, void *address_out) {
     const instance_record *record = record_of(vmctx);
     if (record == NULL) return (void)PyErr_Format(closed_error, "the instance is closed"), IL_TRAP_HOST_ERROR;
     PyObject *instance = record->instance;
@@ -314,28 +321,27 @@ static uint32_t compile_held(void *vmctx, uint32_t index, uint64_t *address_out)
     PyObject *address = PyObject_CallMethod(instance, "compile_function", "I", index);
     Py_DecRef(instance);
     if (address == NULL) return IL_TRAP_HOST_ERROR;
-    *address_out = PyLong_AsUnsignedLongLong(address);
+    *(uint64_t *)address_out = PyLong_AsUnsignedLongLong(address);
     Py_DecRef(address);
     return PyErr_Occurred() == NULL ? IL_TRAP_NONE : IL_TRAP_HOST_ERROR;
 }
 
 /* An exception stays with the thread when it lets go of the GIL. */
-static bool is_shared(void *vmctx) { return (*(il_exec **)vmctx)->is_shared; }
-
-static uint32_t call_host(void *vmctx, uint32_t index, il_registers *regs) {
-    if (!is_shared(vmctx)) return call_host_held(vmctx, index, regs);
+HOT uint32_t with_gil(uint32_t (*held)(void *, uint32_t, void *), void *vmctx, uint32_t index, void *argument) {
+    if (!(*(il_exec **)vmctx)->is_shared) return held(vmctx, index, argument);
     const int state = PyGILState_Ensure();
-    const uint32_t kind = call_host_held(vmctx, index, regs);
+    const uint32_t kind = held(vmctx, index, argument);
     PyGILState_Release(state);
     return kind;
 }
 
+/* For il_exec.host_call and il_exec.compile: code calls their addresses. */
+static uint32_t call_host(void *vmctx, uint32_t index, il_registers *regs) {
+    return with_gil(call_host_held, vmctx, index, regs);
+}
+
 static uint32_t compile_function(void *vmctx, uint32_t index, uint64_t *address_out) {
-    if (!is_shared(vmctx)) return compile_held(vmctx, index, address_out);
-    const int state = PyGILState_Ensure();
-    const uint32_t kind = compile_held(vmctx, index, address_out);
-    PyGILState_Release(state);
-    return kind;
+    return with_gil(compile_held, vmctx, index, address_out);
 }
 
 static void free_record(instance_record *record) {
@@ -380,18 +386,6 @@ static PyObject *forget_instance(PyObject *module, PyObject *address) {
     return Py_IncRef(Py_None), Py_None;
 }
 
-/* host_entries() -> addresses for il_exec.host_call and il_exec.compile */
-static PyObject *host_entries(PyObject *module, PyObject *nothing) {
-    (void)module;
-    (void)nothing;
-    PyObject *pair = PyTuple_New(2);
-    if (pair == NULL) return NULL;
-    PyObject *call = PyLong_FromUnsignedLongLong((uintptr_t)call_host);
-    PyObject *compile = PyLong_FromUnsignedLongLong((uintptr_t)compile_function);
-    if (call == NULL || compile == NULL || PyTuple_SetItem(pair, 0, call) != 0 || PyTuple_SetItem(pair, 1, compile) != 0) return NULL;
-    return pair;
-}
-
 /* ---- The buffer of a linear memory ------------------------------------------------------------------------------------------------ */
 static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     (void)keywords;
@@ -402,7 +396,7 @@ static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     if (self == NULL) return NULL;
     self->live = (il_memory *)(uintptr_t)address;
     self->taken = *self->live;
-    Py_IncRef(self->owner = owner);
+    Py_IncRef(self->base.owner = owner);
     return (PyObject *)self;
 }
 
@@ -435,35 +429,19 @@ static void memory_releasebuffer(memory *self, Py_buffer *view) {
     memory_release(self);
 }
 
-static int memory_traverse(memory *self, visitproc visit, void *argument) {
-    int found = visit((PyObject *)self->head.ob_type, argument);
-    return found != 0 || self->owner == NULL ? found : visit(self->owner, argument);
-}
-
 static void memory_dealloc(memory *self) {
-    PyTypeObject *type = self->head.ob_type;
     PyObject_GC_UnTrack(self);
     self->is_closing = true;
     self->exports = 0;
     memory_release(self);
-    if (self->owner != NULL) Py_DecRef(self->owner);
-    PyObject_GC_Del(self);
-    Py_DecRef((PyObject *)type);
-}
-
-/* set_closed_error(type): errors.py is Python. */
-static PyObject *set_closed_error(PyObject *module, PyObject *type) {
-    (void)module;
-    Py_IncRef(type);
-    closed_error = type;
-    return Py_IncRef(Py_None), Py_None;
+    owned_free(&self->base);
 }
 
 /* ---- The module --------------------------------------------------------------------------------------------------------------------- */
 static PyMethodDef memory_methods[] = {{"close_buffer", memory_close, METH_NOARGS, NULL}, {0}};
 #define SLOT(function) ((void *)(uintptr_t)(function))
-static PyType_Slot function_slots[] = {{Py_tp_dealloc, SLOT(function_dealloc)}, {Py_tp_traverse, SLOT(function_traverse)}, {0, NULL}};
-static PyType_Slot memory_slots[] = {{Py_tp_new, SLOT(memory_new)}, {Py_tp_dealloc, SLOT(memory_dealloc)}, {Py_tp_traverse, SLOT(memory_traverse)},
+static PyType_Slot function_slots[] = {{Py_tp_dealloc, SLOT(function_dealloc)}, {Py_tp_traverse, SLOT(traverse)}, {0, NULL}};
+static PyType_Slot memory_slots[] = {{Py_tp_new, SLOT(memory_new)}, {Py_tp_dealloc, SLOT(memory_dealloc)}, {Py_tp_traverse, SLOT(traverse)},
                                      {Py_tp_methods, memory_methods}, {Py_bf_getbuffer, SLOT(memory_getbuffer)},
                                      {Py_bf_releasebuffer, SLOT(memory_releasebuffer)}, {0, NULL}};
 static PyType_Spec function_spec = {"interlock.core.Function", sizeof(function), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, function_slots};
@@ -472,8 +450,6 @@ static PyType_Spec memory_spec = {"interlock.core.MemoryBuffer", sizeof(memory),
 static PyMethodDef methods[] = {{"make_function", make_function, METH_VARARGS, NULL},
                                 {"register_instance", register_instance, METH_VARARGS, NULL},
                                 {"forget_instance", forget_instance, METH_O, NULL},
-                                {"host_entries", host_entries, METH_NOARGS, NULL},
-                                {"set_closed_error", set_closed_error, METH_O, NULL},
                                 {0}};
 static PyModuleDef definition = {.m_base = {{1, NULL}, NULL, 0, NULL}, .m_name = "interlock.core._binding", .m_size = -1, .m_methods = methods};
 
@@ -481,11 +457,14 @@ IL_API PyObject *PyInit__binding(void);
 PyObject *PyInit__binding(void) {
     PyObject *module = PyModule_Create2(&definition, PYTHON_ABI_VERSION);
     if (module == NULL) return NULL;
-    closed_error = PyExc_ValueError;
+    PyObject *errors = PyImport_ImportModule("interlock.errors");
+    closed_error = errors == NULL ? NULL : PyObject_GetAttrString(errors, "ClosedError");
     function_type = (PyTypeObject *)PyType_FromSpec(&function_spec);
     memory_type = (PyTypeObject *)PyType_FromSpec(&memory_spec);
-    if (function_type == NULL || memory_type == NULL ||
-        PyModule_AddObjectRef(module, "MemoryBuffer", (PyObject *)memory_type) != 0)
+    if (closed_error == NULL || function_type == NULL || memory_type == NULL ||
+        PyModule_AddObjectRef(module, "MemoryBuffer", (PyObject *)memory_type) != 0 ||
+        PyModule_AddIntConstant(module, "HOST_CALL", (long)(uintptr_t)call_host) != 0 ||
+        PyModule_AddIntConstant(module, "COMPILE", (long)(uintptr_t)compile_function) != 0)
         return NULL;
     return module;
 }

@@ -39,7 +39,7 @@ enum { Py_bf_getbuffer = 1, Py_bf_releasebuffer = 2, Py_tp_clear = 51, Py_tp_dea
 enum { Py_TPFLAGS_BASETYPE = 1 << 10, Py_TPFLAGS_HAVE_GC = 1 << 14, Py_TPFLAGS_DEFAULT = 1 << 18 };
 enum { PYTHON_API_VERSION = 1013, PYTHON_ABI_VERSION = 3 };
 
-extern PyObject *PyExc_BufferError, *PyExc_OverflowError, *PyExc_RuntimeError, *PyExc_TypeError, *PyExc_ValueError;
+extern PyObject *PyExc_OverflowError, *PyExc_RuntimeError, *PyExc_TypeError;
 extern PyObject _Py_NoneStruct, _Py_TrueStruct, _Py_FalseStruct; /* the last two are ints */
 #define Py_None (&_Py_NoneStruct)
 #define Py_True (&_Py_TrueStruct)
@@ -71,13 +71,10 @@ PyObject *PyTuple_New(Py_ssize_t);
 Py_ssize_t PyTuple_Size(PyObject *);
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t);
 int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
-int PyType_IsSubtype(PyTypeObject *, PyTypeObject *);
 unsigned long PyType_GetFlags(PyTypeObject *);
 PyObject *PyObject_Call(PyObject *, PyObject *, PyObject *);
 PyObject *PyObject_CallMethod(PyObject *, const char *, const char *, ...);
-int PyObject_IsTrue(PyObject *);
 PyObject *PyObject_GetAttrString(PyObject *, const char *);
-PyObject *PyObject_Str(PyObject *);
 void PyObject_GC_UnTrack(void *);
 void PyObject_GC_Del(void *);
 PyObject *PyType_GenericAlloc(PyTypeObject *, Py_ssize_t);
@@ -85,9 +82,10 @@ PyObject *PyType_FromSpec(PyType_Spec *);
 PyObject *PyCFunction_NewEx(PyMethodDef *, PyObject *, PyObject *);
 int PyBuffer_FillInfo(Py_buffer *, PyObject *, void *, Py_ssize_t, int, int);
 int PyArg_ParseTuple(PyObject *, const char *, ...);
-const char *PyUnicode_AsUTF8AndSize(PyObject *, Py_ssize_t *);
 PyObject *PyModule_Create2(PyModuleDef *, int);
 int PyModule_AddObjectRef(PyObject *, const char *, PyObject *);
+int PyModule_AddIntConstant(PyObject *, const char *, long);
+PyObject *PyImport_ImportModule(const char *);
 void *PyMem_Malloc(size_t);
 void PyMem_Free(void *);
 

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from typing import Self
 
+# Addresses for il_exec.host_call and il_exec.compile.
+HOST_CALL: int
+COMPILE: int
+
 class MemoryBuffer:
     # The bytes of the `il_memory` at an address; keeps the owner alive.
     def __new__(cls, address: int, owner: object, *args: object) -> Self: ...
@@ -25,5 +29,3 @@ def register_instance(
     /,
 ) -> None: ...
 def forget_instance(vmctx_address: int, /) -> None: ...
-def host_entries() -> tuple[int, int]: ...
-def set_closed_error(kind: type[BaseException], /) -> None: ...

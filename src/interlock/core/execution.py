@@ -29,11 +29,10 @@ class ExecContext:
     def __init__(
         self, *, stack_bytes_max: int = 0, native: bool = False, shared: bool = False
     ) -> None:
-        host_call, compile_function = BINDING.host_entries()
         self._struct = Exec(
             stack_limit=_ASK_THE_CORE,
-            host_call=host_call,
-            compile=compile_function,
+            host_call=BINDING.HOST_CALL,
+            compile=BINDING.COMPILE,
             stack_bytes_max=stack_bytes_max,
             is_shared=shared,
             is_native=native,

@@ -189,7 +189,6 @@ def _load_binding() -> ModuleType:
 CORE: Final = _load_core(ctypes.CDLL)
 CORE_HELD: Final = _load_core(ctypes.PyDLL)
 BINDING: Final = _load_binding()
-BINDING.set_closed_error(ClosedError)
 
 
 def check(status: int, operation: str) -> None:
