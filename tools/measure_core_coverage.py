@@ -58,7 +58,7 @@ LINUX_TESTS = (
     *("tests/core/test_code_memory.py", "tests/core/test_forks.py"),
     *("tests/runtime/test_region.py", "tests/runtime/test_calls.py"),
     *("tests/runtime/test_instances.py", "tests/runtime/test_interrupts.py"),
-    "tests/runtime/test_forks.py",
+    *("tests/runtime/test_forks.py", "tests/runtime/test_instance_interrupt.py"),
 )
 
 Flags = dict[str, bytes]  # by source file, one byte for each edge

@@ -67,6 +67,7 @@ WASI_SUBSCRIPTIONS_MAX: Final = 4096
 # Apple's contract: property lists, signatures, scenarios.
 ENTITLEMENTS_BYTES_MAX: Final = 1 << 20
 ENTITLEMENTS_NESTING_MAX: Final = 32
+MACHO_IMAGE_BYTES_MAX: Final = 1 << 30  # of a library in memory, on the modelled Mac
 MACHO_BYTES_MAX: Final = 1 << 30
 MACHO_ARCHITECTURES_MAX: Final = 16
 MACHO_LOAD_COMMANDS_MAX: Final = 4096

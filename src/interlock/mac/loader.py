@@ -9,10 +9,11 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from interlock import limits
 from interlock.contract.allow_list import LIST_SECTION, Image
 from interlock.contract.macho_file import Slice, architecture, load_commands, slices
 from interlock.contract.memory_map import Protection
-from interlock.errors import LinkError, UnsupportedError
+from interlock.errors import LimitExceededError, LinkError, UnsupportedError
 from interlock.mac.libsystem import protection_of
 
 if TYPE_CHECKING:
@@ -96,10 +97,11 @@ def _parse_thin(macho: Slice) -> MachO:
         elif number == _LC_CHAINED_FIXUPS:
             raise UnsupportedError("a Mach-O file with chained fixups on the modelled Mac")
     if info is not None:
-        starts = [segment.address for segment in found.segments]
-        found.rebases += _rebases(macho.part(info[0], info[1], "rebase opcodes"), starts)
+        source = macho.part(info[0], info[1], "rebase opcodes")
+        found.rebases += _rebases(_Opcodes(source=source, segments=found.segments))
         for offset, size in ((info[2], info[3]), (info[6], info[7])):  # bind, lazy bind
-            found.binds += _binds(macho.part(offset, size, "bind opcodes"), starts)
+            source = macho.part(offset, size, "bind opcodes")
+            found.binds += _binds(_Opcodes(source=source, segments=found.segments))
     return found
 
 
@@ -154,9 +156,10 @@ def _name(raw: bytes) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Opcodes:
-    """A stream of opcodes and their operands."""
+    """A stream of opcodes and their operands, and the segments that it talks of."""
 
     source: Slice
+    segments: list[Segment]
     at: int = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -176,6 +179,20 @@ class _Opcodes:
             if byte < 0x80:
                 return value & (1 << 64) - 1
 
+    def place(self, segment: int) -> int:
+        """The address at an offset, which comes next, of a segment."""
+        if segment >= len(self.segments):
+            raise self.source.fail(f"there is no segment {segment}", self.at)
+        return self.segments[segment].address + self.uleb()
+
+    def pointers(self, at: int, count: int, step: int) -> range:
+        """Addresses of so many pointers, which must lie in one segment."""
+        for segment in self.segments:
+            start, end = segment.address, segment.address + segment.size
+            if start <= at and at + (count - 1) * step + _POINTER_BYTES <= end:
+                return range(at, at + count * step, step)
+        raise self.source.fail(f"pointers at {at:#x} lie in no segment", self.at)
+
     def text(self) -> str:
         """A string with its NUL."""
         end = self.source.data.find(b"\0", self.at)
@@ -186,16 +203,16 @@ class _Opcodes:
         return found
 
 
-def _rebases(source: Slice, starts: list[int]) -> Iterator[int]:
+def _rebases(opcodes: _Opcodes) -> Iterator[int]:
     """Addresses of pointers that count from the image's start."""
-    opcodes, at = _Opcodes(source=source), 0
+    at = 0
     for opcode, immediate in opcodes:
         count = skip = 0
         match opcode:
             case 0x00 | 0x10:  # DONE, SET_TYPE_IMM
                 continue
             case 0x20:  # SET_SEGMENT_AND_OFFSET_ULEB
-                at = starts[immediate] + opcodes.uleb()
+                at = opcodes.place(immediate)
             case 0x30:  # ADD_ADDR_ULEB
                 at += opcodes.uleb()
             case 0x40:  # ADD_ADDR_IMM_SCALED
@@ -209,15 +226,16 @@ def _rebases(source: Slice, starts: list[int]) -> Iterator[int]:
             case 0x80:  # DO_REBASE_ULEB_TIMES_SKIPPING_ULEB
                 count, skip = opcodes.uleb(), opcodes.uleb()
             case _:
-                raise source.fail(f"unknown rebase opcode {opcode:#x}", opcodes.at)
-        for _ in range(count):
-            yield at
-            at += _POINTER_BYTES + skip
+                raise opcodes.source.fail(f"unknown rebase opcode {opcode:#x}", opcodes.at)
+        if count:
+            step = _POINTER_BYTES + skip
+            yield from opcodes.pointers(at, count, step)
+            at += count * step
 
 
-def _binds(source: Slice, starts: list[int]) -> Iterator[tuple[int, str]]:
+def _binds(opcodes: _Opcodes) -> Iterator[tuple[int, str]]:
     """Addresses of pointers to imports, with the symbol."""
-    opcodes, at, symbol = _Opcodes(source=source), 0, ""
+    at, symbol = 0, ""
     for opcode, immediate in opcodes:
         count = skip = 0
         match opcode:
@@ -230,7 +248,7 @@ def _binds(source: Slice, starts: list[int]) -> Iterator[tuple[int, str]]:
             case 0x40:  # SET_SYMBOL_TRAILING_FLAGS_IMM
                 symbol = opcodes.text()
             case 0x70:  # SET_SEGMENT_AND_OFFSET_ULEB
-                at = starts[immediate] + opcodes.uleb()
+                at = opcodes.place(immediate)
             case 0x80:  # ADD_ADDR_ULEB
                 at = (at + opcodes.uleb()) & (1 << 64) - 1
             case 0x90:  # DO_BIND
@@ -242,10 +260,11 @@ def _binds(source: Slice, starts: list[int]) -> Iterator[tuple[int, str]]:
             case 0xC0:  # DO_BIND_ULEB_TIMES_SKIPPING_ULEB
                 count, skip = opcodes.uleb(), opcodes.uleb()
             case _:
-                raise source.fail(f"unknown bind opcode {opcode:#x}", opcodes.at)
-        for _ in range(count):
-            yield at, symbol
-            at = (at + _POINTER_BYTES + skip) & (1 << 64) - 1
+                raise opcodes.source.fail(f"unknown bind opcode {opcode:#x}", opcodes.at)
+        if count:
+            step = _POINTER_BYTES + skip
+            yield from ((each, symbol) for each in opcodes.pointers(at, count, step))
+            at = (at + count * step) & (1 << 64) - 1
 
 
 # ---- Loading -------------------------------------------------------------------------------------------------------------------
@@ -257,7 +276,11 @@ def load(mac: Mac, thread: GuestThread, macho: MachO, *, name: str) -> LoadedIma
     Raises `LinkError` for an import that libSystem does not have.
     """
     model, spaces = thread.process.model, mac.spaces
-    size = max(segment.address + segment.size for segment in macho.segments)
+    size = max((each.address + each.size for each in macho.segments), default=0)
+    if size > limits.MACHO_IMAGE_BYTES_MAX:
+        raise LimitExceededError(
+            limit="MACHO_IMAGE_BYTES_MAX", value=size, maximum=limits.MACHO_IMAGE_BYTES_MAX
+        )
     base = model.memory.map.place(size)
     for segment in macho.segments:
         rights = segment.protection | Protection.READ
