@@ -50,6 +50,8 @@ class Toolchain:
     library_flags: tuple[str, ...]
     library_name: str  # with {name}
     program_flags: tuple[str, ...]
+    # For an image with a weak symbol that is missing: NULL at run time, no error of the linker.
+    weak_flags: tuple[str, ...] = ()
 
     def has_profile(self, profile: Profile) -> bool:
         """Whether a process of this system can be one of the profile's; on Linux the library makes any."""
@@ -66,10 +68,10 @@ def macos(arch: str) -> Toolchain:
         system="macos",
         format=images.MACHO,
         flags=("-D_DARWIN_C_SOURCE", "-fno-sanitize=all"),
-        # A weak symbol that is missing is NULL at run time, not an error of the linker.
-        library_flags=("-shared", "-Wl,-undefined,dynamic_lookup"),
+        library_flags=("-shared",),
         library_name="-Wl,-install_name,@rpath/{name}",
-        program_flags=("-Wl,-rpath,@executable_path", "-Wl,-undefined,dynamic_lookup"),
+        program_flags=("-Wl,-rpath,@executable_path",),
+        weak_flags=("-Wl,-undefined,dynamic_lookup",),
     )
 
 
@@ -109,7 +111,8 @@ class Builder:
             libraries = [str(self.library(each)) for each in of[1:]]
             texts = images.executable_sources(of, self._toolchain.format)
             sources = [*self._driver_objects(), *self._written(path.name, texts), *libraries]
-            self._run(sources, path, self._toolchain.program_flags)
+            flags = (*self._toolchain.program_flags, *self._weak_flags(*of))
+            self._run(sources, path, flags)
             if of and self._toolchain.format.rounds_sizes:
                 path.write_bytes(images.with_section_sizes(path.read_bytes(), of[0]))
         return path
@@ -120,7 +123,7 @@ class Builder:
         if not path.exists():
             texts = images.sources(image, self._toolchain.format)
             name = self._toolchain.library_name.format(name=path.name)
-            flags = ("-fPIC", *self._toolchain.library_flags, name)
+            flags = ("-fPIC", *self._toolchain.library_flags, name, *self._weak_flags(image))
             self._run(self._written(path.name, texts), path, flags)
         return path
 
@@ -146,6 +149,10 @@ class Builder:
         with ThreadPoolExecutor(_JOBS) as pool:
             list(pool.map(self.library, alone.values()))
             list(pool.map(lambda each: self.executable(*each), wanted.values()))
+
+    def _weak_flags(self, *of: ImageText) -> tuple[str, ...]:
+        has_weak = any(word.startswith("weak:") for each in of for word in each.words)
+        return self._toolchain.weak_flags if has_weak else ()
 
     def _driver_objects(self) -> list[str]:
         toolchain = self._toolchain
@@ -202,20 +209,17 @@ def build(folder: Path, toolchain: Toolchain) -> Path:
     played = [each for each in scenarios() if not cases.refusal(each)]
     libraries = [image for scenario in played for image in signing.libraries(scenario)]
     builder.all([each.images for each in played], libraries)
-    for scenario in scenarios():
+    pairs = [(scenario, each) for scenario in scenarios() for each in scenario.profiles()]
+    for scenario, profile in pairs:
+        if not toolchain.has_profile(profile):
+            continue
         refusal = cases.refusal(scenario)
-        for profile in scenario.profiles():
-            signed = signing.signed_program(scenario, profile)
-            is_signed = toolchain.system == "macos"
-            made.append(
-                cases.Case(
-                    scenario=scenario,
-                    profile=profile,
-                    program=f"signed/{signed.name}" if is_signed else signed.driver,
-                    refusal=refusal,
-                )
-            )
-            if not refusal and toolchain.has_profile(profile):
-                programs.append(signed)
+        signed = signing.signed_program(scenario, profile)
+        program = f"signed/{signed.name}" if toolchain.system == "macos" else signed.driver
+        made.append(
+            cases.Case(scenario=scenario, profile=profile, program=program, refusal=refusal)
+        )
+        if not refusal:
+            programs.append(signed)
     commands = signing.write(folder, programs, libraries) if toolchain.system == "macos" else []
     return builder.probe(cases.source(made, sign_commands=commands))

@@ -23,9 +23,9 @@ from interlock.contract.entitlements import short_name
 from interlock.contract.process import SYMBOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from interlock.contract import Outcome, Report, StepResult
+    from interlock.contract import Outcome, Report, StepResult, Switch
     from interlock.contract.profile import MacosVersion
 
 _FIRST_WITH_ALL_FUNCTIONS: Final = 1201
@@ -85,34 +85,37 @@ def settings(process: Profile) -> str:
 
 def predictions(scenario: Scenario, profile: Profile) -> dict[str, str]:
     """Outcomes as runner.h describes them, by the settings of the switches that matter."""
-    touched = [
-        each for each in SWITCHES if each.rule in scenario.rules or each.name in scenario.switches
-    ]
+    touched = _touched(scenario, profile)
     names = [each.name for each in touched]
-    found = {
-        values: _outcomes(play(_with_switches(scenario, names, values), profile, ModelMachine()))
-        for values in product(*(each.values for each in touched))
-    }
-    mattering = [
-        index
-        for index in range(len(names))
-        if any(
-            outcomes != found[(*values[:index], touched[index].default, *values[index + 1 :])]
-            for values, outcomes in found.items()
-        )
-    ]
-    made = {
-        " ".join(f"{names[index]}={values[index]}" for index in mattering): outcomes
-        for values, outcomes in found.items()
-    }
+    made = {}
+    for values in product(*(each.values for each in touched)):
+        settings_of_case = dict(zip(names, values, strict=True))
+        words = " ".join(f"{name}={value}" for name, value in settings_of_case.items())
+        made[words] = _predicted(scenario, profile, settings_of_case)
     if len(made) > PREDICTIONS_MAX:
         message = f"{scenario.name} touches too many switches: {', '.join(names)}"
         raise ValueError(message)
     return made
 
 
-def _with_switches(scenario: Scenario, names: Iterable[str], values: Iterable[str]) -> Scenario:
-    return replace(scenario, switches=dict(zip(names, values, strict=True)))
+def _touched(scenario: Scenario, profile: Profile) -> list[Switch]:
+    """The switches of which a value changes what is predicted, from the defaults or from what the scenario sets."""
+    bases = [{}, scenario.switches] if scenario.switches else [{}]
+    found = set()
+    for base in bases:
+        before = _predicted(scenario, profile, base)
+        for switch in SWITCHES:
+            others = (
+                each for each in switch.values if each != base.get(switch.name, switch.default)
+            )
+            settings = ({**base, switch.name: each} for each in others)
+            if any(_predicted(scenario, profile, each) != before for each in settings):
+                found.add(switch)
+    return [each for each in SWITCHES if each in found]
+
+
+def _predicted(scenario: Scenario, profile: Profile, switches: Mapping[str, str]) -> str:
+    return _outcomes(play(replace(scenario, switches=switches), profile, ModelMachine()))
 
 
 def _outcomes(report: Report) -> str:

@@ -41,6 +41,8 @@ _MESSAGES: Final = sorted(
     reverse=True,
 )
 _RULE: Final = re.compile(r"interlock explain (\w+)")
+# What a library says that cannot see more: no list that it finds, a jump out of a callback, what a handler was for.
+_GENERAL: Final = frozenset({"C8", "C5", "T12"})
 _ANSWER: Final = re.compile(r"(?P<kind>ok|errno|signal)(?: (?P<word>\w+))?")
 
 
@@ -170,14 +172,13 @@ class DriverMachine:
         process.is_dead = True
         name = self._ending_signal(process)
         messages = self._stderr()
-        rule = _RULE.search(messages)
+        said = _RULE.findall(messages)
+        rule = said[-1] if said and said[-1] not in _GENERAL else ""
         for message in _MESSAGES:
             if message in messages:
-                # Where no list is found, why a callback is not on one is not known either.
-                rule_id = rule[1] if rule and rule[1] != "C8" else ""
-                return Outcome(kind=OutcomeKind.KILL, name=name, message=message, rule=rule_id)
+                return Outcome(kind=OutcomeKind.KILL, name=name, message=message, rule=rule)
         kind = OutcomeKind.KILL if name == "SIGKILL" else OutcomeKind.SIGNAL
-        return Outcome(kind=kind, name=name)
+        return Outcome(kind=kind, name=name, rule=rule)
 
     def _ending_signal(self, process: _Process) -> str:
         """Its name: the first process is ours to wait for, a forked one is its parent's."""

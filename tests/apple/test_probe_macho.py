@@ -122,6 +122,14 @@ def test_missing_weak_callback_is_a_weak_import(builder: build.Builder) -> None:
     assert [each.symbol.name for each in weak] == ["_missing_callback_maybe"]
 
 
+def test_programs_run_on_apple_silicon_unsigned_by_us(builder: build.Builder) -> None:
+    """A Mac kills arm64 programs without any signature; the linker's own is ad hoc, and codesign replaces it."""
+    driver = _parsed(builder.executable())
+
+    is_arm = driver.header.cpu_type == lief.MachO.Header.CPU_TYPE.ARM64
+    assert driver.has_code_signature or not is_arm
+
+
 def test_probe_needs_nothing_but_the_system(builder: build.Builder) -> None:
     probe = builder.probe(cases.source(_some_cases(), sign_commands=[]))
 

@@ -43,6 +43,16 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
+def _refused(profile: str) -> set[str]:
+    """What the drop-in library cannot be: there the probe may find it to differ from a Mac."""
+    return {
+        scenario.name
+        for scenario in build.scenarios()
+        for each in scenario.profiles()
+        if each.name == profile and drop_in.refusal(each, scenario)
+    }
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_probe_finds_what_the_library_cannot_be(probe: Path, tmp_path: Path, profile: str) -> None:
     result = tmp_path / "result.jsonl"
@@ -51,17 +61,46 @@ def test_probe_finds_what_the_library_cannot_be(probe: Path, tmp_path: Path, pro
 
     cases = {each["scenario"]: each for each in _objects(result) if "scenario" in each}
     differing = {name for name, each in cases.items() if each["verdict"] == "differs"}
-    refused = {
-        scenario.name
-        for scenario in build.scenarios()
-        for each in scenario.profiles()
-        if each.name == profile and drop_in.refusal(each, scenario)
-    }
     agreeing = {name for name, each in cases.items() if each["verdict"] == "agrees"}
-    assert differing <= refused, done.stdout
+    assert differing <= _refused(profile), done.stdout
     assert len(agreeing) > 0.9 * len(cases)
     assert done.returncode == (1 if differing else 0)
     assert done.stdout.count("\nDIFFERS ") == len(differing)
+
+
+ANSWERS = {
+    "macos-arm64-hardened": {
+        "jit-regions": "many",
+        "hardened-rwx-errno": "EACCES",
+        "unsigned-memory-lifts-wx": "yes",
+        "address-hint": "honoured",
+        "kernel-write": "follows-state",
+        "double-mapping": "allowed",
+        "handler-state": "rx",
+        "handler-change": "survives",
+        "monitor": "on",
+        "fork-state": "rx",
+    },
+    "macos-arm64": {"unhardened-list": "ignored", "fork-state": "inherited"},
+}
+
+
+@pytest.mark.parametrize("profile", ANSWERS)
+def test_mac_that_answers_otherwise_is_found_out(probe: Path, tmp_path: Path, profile: str) -> None:
+    """A Mac whose every switch is not the model's default: an answer of each, no disagreement of any rule."""
+    result = tmp_path / "result.jsonl"
+    answers = ANSWERS[profile]
+
+    done = _run(probe, f"{profile} {' '.join(f'{k}={v}' for k, v in answers.items())}", str(result))
+
+    switches = {each["switch"]: each["values"] for each in _objects(result) if "switch" in each}
+    assert {name: switches[name] for name in answers} == {k: [v] for k, v in answers.items()}
+    differing = {
+        each["scenario"]
+        for each in _objects(result)
+        if each.get("verdict") == "differs" and "scenario" in each
+    }
+    assert differing <= _refused(profile), done.stdout
 
 
 def test_result_can_be_imported_once_a_mac_wrote_it(probe: Path, tmp_path: Path) -> None:
