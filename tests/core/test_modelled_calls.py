@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("unicorn", reason="needs unicorn (the extra mac)")
 pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
 
+import interlock
 from interlock.core import library as native
 from interlock.mac import Program, libsystem
+from interlock.runtime import pipeline
+from interlock.runtime.modelled import ModelledInstance
 from tests.core.modelled_host import (
     ALLOWLIST,
     ARENA_BYTES,
@@ -253,6 +257,27 @@ def test_thread_has_a_record_from_its_first_call_to_its_end(modelled_library: by
     program.thread = main
     assert host.call_guarded(host.address) == (OK, 0, 43)
     assert main.specific[key] == record  # used again
+
+
+def test_interrupt_from_a_host_function_ends_the_call(modelled_library: bytes) -> None:
+    program = Program(ALLOWLIST, modelled_library)
+    module = pipeline.read_wat(
+        """(module
+          (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+          (memory (export "memory") 1)
+          (func (export "_start") (loop $again (drop (call $yield)) (br $again))))"""
+    )
+    with ModelledInstance(program, module, interlock.Wasi()) as instance:
+        contexts = program.put(struct.pack("<Q", instance._vmctx))
+        (wanted,) = instance._host_functions
+
+        def interrupt() -> int:
+            return program.call("il_interrupt", contexts, 1)
+
+        instance._host_functions = [replace(wanted, call=interrupt)]
+
+        with pytest.raises(interlock.Trap, match="interrupted"):
+            instance.run()
 
 
 def test_load_in_a_linear_memory_out_of_bounds_is_told_apart(modelled_library: bytes) -> None:
