@@ -114,8 +114,17 @@ static bool odd_integer_from(PyObject *value, long long number, int overflow, va
     return (void)PyErr_Format(PyExc_OverflowError, "%c%s does not hold this integer", type.range == 'u' ? 'u' : 'i', is_wide ? "64" : "32"), false;
 }
 
-/* Integers: any value that fits the type, of either sign if its range is not given. */
+/* Integers: any value that fits the type, of either sign if its range is not given.  The commonest type, i32 of either sign, comes first
+ * here and in value_from: a call is measured with it (a tenth of its time). */
 HOT bool bits_from(PyObject *value, value_type type, uint64_t *out) {
+    if (type.letter == 'i' && type.range == 0) {
+        int overflow = 0;
+        const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (number == -1 || number < INT32_MIN || number > (long long)UINT32_MAX)
+            return odd_integer_from(value, number, overflow, type, out);
+        *out = (uint32_t)number;
+        return true;
+    }
     if (type.range == 'b') {
         *out = value == Py_True;
         return value == Py_True || value == Py_False || ((void)PyErr_Format(PyExc_TypeError, "a bool is wanted here"), false);
@@ -140,9 +149,10 @@ HOT bool bits_from(PyObject *value, value_type type, uint64_t *out) {
     return true;
 }
 
-static PyObject *value_from(uint64_t bits, value_type type) {
+HOT PyObject *value_from(uint64_t bits, value_type type) {
     double number;
     float narrow;
+    if (type.letter == 'i' && type.range == 0) return PyLong_FromLong((int32_t)(uint32_t)bits);
     if (type.range == 'b') return PyBool_FromLong((uint32_t)bits != 0);
     if (type.range == 'u') return PyLong_FromUnsignedLongLong(type.letter == 'i' ? (uint32_t)bits : bits);
     switch (type.letter) {
