@@ -155,8 +155,8 @@ class MutationRun:
                 session.config.option.core = str(folder)
                 session.config._tmp_path_factory._basetemp = folder  # noqa: SLF001 - removed with it
                 items = [item for item in session.items if _may_notice(item, mutant)]
-                if mutant.path.endswith("aarch64.instrs"):  # what notices most of them
-                    items.sort(key=lambda item: "comparison" not in item.fixturenames)
+                if mutant.path.endswith("aarch64.instrs"):  # the comparison notices most of them
+                    items.sort(key=lambda item: "validator" in item.fixturenames)
                 code = KILLED if self._run_items(session, items, stop_early=True) else SURVIVED
             else:
                 code = SAME

@@ -157,6 +157,10 @@ ret
 .byte 0x40, 0x89, 0xc0
 ret
 ---
+# V010 a nop that names a register
+.byte 0x0f, 0x1f, 0xc0
+ret
+---
 # V017 REX.W before a nop
 .byte 0x48, 0x90
 ret
