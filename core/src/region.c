@@ -86,7 +86,9 @@ static void in_child(void) {
     const pid_t self = getpid();
     for (uint32_t i = 0; i < IL_RESERVATIONS_MAX && families[i] != NULL; i++)
         if (announce(families[i], self)) (void)__atomic_fetch_add(&families[i]->arrived, 1, __ATOMIC_SEQ_CST);
-    /* It must not keep the parent's writer alive, nor talk to it. */
+    /* It must not keep the parent's writer alive, nor talk to it.  The payload was not inherited, and another's handler of this fork,
+     * registered before ours, may have mapped something where it lay. */
+    views.payload = NULL;
     if (owner != 0 && !is_lost) il_views_close(&views);
     owner = 0;
     is_lost = false;

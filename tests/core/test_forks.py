@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 RESERVATIONS_MAX = 8
 # In the processes of these tests: `child(body)` forks, and is true when body() was true in the child, which then ends.
@@ -196,6 +197,43 @@ def test_child_has_no_part_in_the_parents_writer(in_parent: Callable[[str], str]
     """)
     # Standard output and error, which the test reads, and the test's own pipe.
     assert out == "0 3 True"
+
+
+def test_child_unmaps_nothing_of_an_earlier_fork_handlers(
+    in_parent: Callable[[str], str], tmp_path: Path
+) -> None:
+    # Handlers of a fork run in the order in which they were registered: this one's before the library's, which is loaded later.
+    out = in_parent(f"""
+        import mmap, shutil
+        libc = ctypes.CDLL(None)
+        if not hasattr(libc, "__register_atfork"):
+            print("no handlers")
+            sys.exit()
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_long)
+        FIXED_NOREPLACE, place, mapped = 0x100000, [], []
+
+        @ctypes.CFUNCTYPE(None)
+        def maps_there():
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | FIXED_NOREPLACE
+            mapped.append(libc.mmap(place[0], 4096, mmap.PROT_READ, flags, -1, 0))
+
+        assert getattr(libc, "__register_atfork")(None, None, maps_there, None) == 0
+        shutil.copytree(sys.argv[2], {str(tmp_path)!r}, dirs_exist_ok=True)
+        core = lib.Core(Path({str(tmp_path)!r}))
+        assert core.open_region() == lib.OK
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        place += [int(line.split("-")[0], 16) for line in lines if "interlock-payload" in line]
+
+        def body():
+            lines = Path("/proc/self/maps").read_text().splitlines()
+            return mapped == place and any(line.startswith(f"{{place[0]:x}}-") for line in lines)
+
+        print(child(body))
+    """)
+    if out == "no handlers":
+        pytest.skip("needs a C library with __register_atfork")
+    assert out == "True"
 
 
 def test_hardened_process_forks_but_opens_no_region(in_parent: Callable[[str], str]) -> None:
