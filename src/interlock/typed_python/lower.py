@@ -426,38 +426,40 @@ class _FunctionLowering:
         loops.pop()
 
     def _for_range(self, node: tree.ForRange) -> None:
-        """Counted down in an unsigned local, so that nothing overflows: the variable has the values of the range only."""
+        """The variable gets its values from a local of its own, which never passes the end of the range."""
         to, kind = self.to, node.variable.type
         w = kind.val_type
         step = node.step.value if isinstance(node.step, tree.Const) else None
-        start, stop = to.take(w), to.take(w)
-        self.expression(node.start)
-        to.emit("local.set", start)
-        self.expression(node.stop)
-        to.emit("local.set", stop)
-        steps = to.take(w)
-        self.expression(node.step)
-        to.emit("local.set", steps)
+        held = start, stop, steps, remaining = [to.take(w) for _ in range(4)]
+        for local, value in ((start, node.start), (stop, node.stop), (steps, node.step)):
+            self.expression(value)
+            to.emit("local.set", local)
         if step is None:
             to.write(f"local.get:{steps} {w}.eqz")
             to.fail_if("ValueError", "range() arg 3 must not be zero", node.place)
-        remaining = to.take(w)
-        self._count(kind, step, (start, stop, steps, remaining))
+        is_unit = step in {1, -1}
+        if not is_unit:
+            self._count(kind, step, (start, stop, steps, remaining))
         behind = to.open("block")
         done = to.open("block")
         again = to.open("loop")
-        to.write(f"local.get:{remaining} {w}.eqz")
+        if is_unit:  # the comparison tells LLVM the range of the variable
+            to.write(f"local.get:{start} local.get:{stop}")
+            to.emit(compare(kind, "ge" if step == 1 else "le"))
+        else:
+            to.write(f"local.get:{remaining} {w}.eqz")
         to.branch(done, "br_if")
         to.write(f"local.get:{start} local.set:{self.local(node.variable)}")
         to.write(f"local.get:{start} local.get:{steps} {w}.add local.set:{start}")
-        to.write(f"local.get:{remaining} {w}.const:1 {w}.sub local.set:{remaining}")
+        if not is_unit:
+            to.write(f"local.get:{remaining} {w}.const:1 {w}.sub local.set:{remaining}")
         self._loop_body(node.body, behind, again)
         to.branch(again)
         to.close()
         to.close()
         self.block(node.otherwise)
         to.close()
-        to.give(start, stop, steps, remaining)
+        to.give(*held)
 
     def _count(self, kind: Scalar, step: float | None, locals_: tuple[int, int, int, int]) -> None:
         """How many values the range has: (distance - 1) // |step| + 1, where there is a distance in its direction."""
@@ -469,14 +471,11 @@ class _FunctionLowering:
             to.write(f"local.get:{low} local.get:{high} {w}.lt_{sign}")
             to.open("if", w)
             to.write(f"local.get:{high} local.get:{low} {w}.sub")
-            if step not in {1, -1}:
-                to.write(f"{w}.const:1 {w}.sub")
-                to.write(
-                    f"{w}.const:0 local.get:{steps} {w}.sub"
-                    if is_negative
-                    else f"local.get:{steps}"
-                )
-                to.write(f"{w}.div_u {w}.const:1 {w}.add")
+            to.write(f"{w}.const:1 {w}.sub")
+            to.write(
+                f"{w}.const:0 local.get:{steps} {w}.sub" if is_negative else f"local.get:{steps}"
+            )
+            to.write(f"{w}.div_u {w}.const:1 {w}.add")
             to.write(f"else {w}.const:0")
             to.close()
 
