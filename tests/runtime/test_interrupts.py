@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import subprocess
 import sys
 
 import pytest
+
+from tests.runtime.interrupting import output_under_interrupts
 
 SCRIPT = """
 import signal, sys
@@ -46,20 +46,7 @@ def _interrupted(where: str, prepare: str = "") -> str:
         stdout=subprocess.PIPE,
         text=True,
     )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        # The first may come before guest code is reached, where a handler that raises nothing swallows it.
-        for _ in range(60):
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                out, _ = process.communicate(timeout=0.5)
-                break
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0
-    return out
+    return output_under_interrupts(process)
 
 
 @pytest.mark.parametrize("where", ["spin", "host", "fill"])

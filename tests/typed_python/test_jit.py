@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import signal
 import subprocess
 import sys
 import traceback
@@ -15,6 +13,7 @@ import pytest
 
 import interlock
 from interlock.types import f32, i32, i64, u32
+from tests.runtime.interrupting import output_under_interrupts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,17 +197,7 @@ def test_ctrl_c_leaves_the_function_usable(name: str, last: str, tmp_path: Path)
     process = subprocess.Popen(
         [sys.executable, "script.py", name], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        for _ in range(60):
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                out, _ = process.communicate(timeout=0.5)
-                break
-    finally:
-        process.kill()
-        process.wait()
+    out = output_under_interrupts(process)
 
     assert out.splitlines() == ["interrupted", last]
 

@@ -6,8 +6,10 @@ numpy is imported here only, when an array is first made or passed.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from interlock import limits
 from interlock.runtime.heap import heap
 from interlock.typed_python.layout import ELEMENTS, ArrayType, Element, Record
 from interlock.typed_python.scalars import BOOL, F64, I64
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     Shape = int | tuple[int, ...]
 
+_MEMORY_BYTES: Final = limits.WASM_MEMORY_PAGES_MAX * limits.WASM_PAGE_BYTES
 _NUMPY_NAMES: Final = {
     **{
         f"{sign}{bits}": f"{word}{bits}"
@@ -97,9 +100,19 @@ def asarray(values: npt.ArrayLike, dtype: object = None) -> npt.NDArray[Any]:
 
 
 def _offset(array: npt.NDArray[Any]) -> int | None:
-    """Where it lies in the sandbox."""
-    offset = array.ctypes.data - heap().base_addr
-    return offset if 0 <= offset < heap().memory.size_bytes else None
+    """Where it lies in the sandbox; in what is reserved for its memory lies nothing else."""
+    offset: int = array.__array_interface__["data"][0] - heap().base_addr
+    return offset if 0 <= offset < _MEMORY_BYTES else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayParameter:
+    """A parameter that is an array, with what is asked at each call."""
+
+    name: str
+    type: ArrayType
+    dtype: np.dtype[Any]
+    is_written: bool
 
 
 class Passing:
@@ -108,24 +121,26 @@ class Passing:
     def __init__(self) -> None:
         self._copied: list[tuple[npt.NDArray[Any], npt.NDArray[Any], bool]] = []
 
-    def words(self, name: str, kind: ArrayType, value: object, *, is_written: bool) -> list[int]:
+    def words(self, to: ArrayParameter, value: object) -> list[int]:
         """Address and lengths of an array for a parameter; `TypeError` or `ValueError` if it does not suit."""
         import numpy as np
 
         given = value if isinstance(value, np.ndarray) else np.asarray(memoryview(value))  # type: ignore[arg-type]  # raises TypeError itself
-        wanted = dtype_of(kind.element)
-        if given.dtype != wanted:
-            message = f"{name} is an array of {given.dtype}, where {kind} is wanted ({wanted})"
+        if given.dtype != to.dtype:
+            message = (
+                f"{to.name} is an array of {given.dtype}, where {to.type} is wanted ({to.dtype})"
+            )
             raise TypeError(message)
-        if given.ndim != kind.dimensions:
-            message = f"{name} has {given.ndim} dimensions, where {kind} is wanted"
+        if given.ndim != to.type.dimensions:
+            message = f"{to.name} has {given.ndim} dimensions, where {to.type} is wanted"
             raise ValueError(message)
-        if is_written and not given.flags.writeable:
-            message = f"{name} is written, and cannot be: it is read-only"
+        flags = given.flags
+        if to.is_written and not flags.writeable:
+            message = f"{to.name} is written, and cannot be: it is read-only"
             raise ValueError(message)
-        offset = _offset(given) if given.flags.c_contiguous else None
+        offset = _offset(given) if flags.c_contiguous else None
         if offset is None:
-            offset = self._copy(name, given, is_written=is_written)
+            offset = self._copy(to.name, given, is_written=to.is_written)
         return [offset, *given.shape]
 
     def _copy(self, name: str, given: npt.NDArray[Any], *, is_written: bool) -> int:

@@ -12,6 +12,7 @@ from interlock.runtime import pipeline
 from interlock.runtime.externals import Global
 from interlock.runtime.heap import heap
 from interlock.runtime.program import default_engine
+from interlock.typed_python import tree
 from interlock.typed_python.layout import ArrayType
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class CompiledProgram:
 
     def _passing_arrays(self, builtin: Callable[..., object]) -> Callable[..., object]:
         """A function that passes arrays by address."""
-        from interlock.runtime.arrays import Passing
+        from interlock.runtime.arrays import ArrayParameter, Passing, dtype_of
 
         (function,) = (
             each
@@ -94,7 +95,17 @@ class CompiledProgram:
             if each.signature == self._signature
         )
         written = self.read.checked.program.written[self._signature]
-        params = [(each.name, each.type, each.name in written) for each in function.params]
+        params = [
+            ArrayParameter(
+                name=each.name,
+                type=each.type,
+                dtype=dtype_of(each.type.element),
+                is_written=each.name in written,
+            )
+            if isinstance(each, tree.Array)
+            else None
+            for each in function.params
+        ]
 
         def call(*arguments: object) -> object:
             if len(arguments) != len(params):
@@ -104,11 +115,11 @@ class CompiledProgram:
                 raise TypeError(message)
             passing = Passing()
             words: list[object] = []
-            for value, (name, kind, is_written) in zip(arguments, params, strict=True):
-                if isinstance(kind, ArrayType):
-                    words += passing.words(name, kind, value, is_written=is_written)
-                else:
+            for value, to in zip(arguments, params, strict=True):
+                if to is None:
                     words.append(value)
+                else:
+                    words += passing.words(to, value)
             try:
                 return builtin(*words)
             finally:

@@ -157,28 +157,6 @@ def reverse(a: Array[i64]) -> None:
 
 
 @jit
-def quicksort(a: Array[i64], low: i64, high: i64) -> None:
-    if low >= high:
-        return
-    pivot, i = a[(low + high) // 2], low
-    j = high
-    while i <= j:
-        while a[i] < pivot:
-            i += 1
-        while a[j] > pivot:
-            j -= 1
-        if i <= j:
-            swap(a, i, j)
-            i += 1
-            j -= 1
-    quicksort(a, low, j)
-    quicksort(a, i, high)
-
-
-# quicksort(np.array([5, 3, 9, -1, 5, 0, 2]), 0, 6) == None
-
-
-@jit
 def hash_of(data: Array[u8]) -> u32:
     found: u32 = 2166136261
     for i in range(len(data)):
