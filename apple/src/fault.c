@@ -215,7 +215,7 @@ void il_raise(int number, enum il_rule_id rule) {
     ucontext_t context;
     sigset_t mask;
     getcontext(&context);
-    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    il_kernel_mask(SIG_SETMASK, NULL, &mask);
     signal_program(&fault, &verdict, &info, &context);
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    il_kernel_mask(SIG_SETMASK, &mask, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "contract.h"
 #include "memory_map.h"
+#include "signals.h"
 #include "thread.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -13,13 +14,13 @@ static sigset_t mask_before_fork;
 void il_lock(sigset_t *mask_out) {
     sigset_t all;
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, mask_out);
+    il_kernel_mask(SIG_BLOCK, &all, mask_out);
     pthread_mutex_lock(&mutex);
 }
 
 void il_unlock(const sigset_t *mask) {
     pthread_mutex_unlock(&mutex);
-    pthread_sigmask(SIG_SETMASK, mask, NULL);
+    il_kernel_mask(SIG_SETMASK, mask, NULL);
 }
 
 static void before_fork(void) {
@@ -40,7 +41,7 @@ static void after_fork_in_child(void) {
     }
     pthread_mutex_init(&mutex, NULL); /* its owner is a thread of the parent */
     il_thread_forked();
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    il_kernel_mask(SIG_SETMASK, &mask, NULL);
 }
 
 __attribute__((constructor)) static void watch_forks(void) {

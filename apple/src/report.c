@@ -111,7 +111,7 @@ void il_die_by(int signal_number) {
     sigemptyset(&only);
     sigaddset(&only, signal_number);
     il_kernel_sigaction(signal_number, &action, NULL);
-    pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+    il_kernel_mask(SIG_UNBLOCK, &only, NULL);
     syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal_number);
     abort(); /* not reached: the default action of each signal used here ends the process */
 }

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "api.h"
 #include "fault.h"
@@ -30,6 +32,10 @@ static bool is_fault(int number) {
 
 int il_kernel_sigaction(int number, const struct sigaction *action, struct sigaction *old_out) {
     return __sigaction(number, action, old_out);
+}
+
+void il_kernel_mask(int how, const sigset_t *set, sigset_t *old_out) {
+    syscall(SYS_rt_sigprocmask, how, set, old_out, SIGNALS / 8);
 }
 
 /* ---- Calling a handler ----------------------------------------------------------------------------------------------------- */
@@ -71,7 +77,7 @@ bool il_deliver(int number, siginfo_t *info, void *context) {
     if ((action.sa_flags & SA_NODEFER) == 0) {
         sigaddset(&action.sa_mask, number);
     }
-    pthread_sigmask(SIG_BLOCK, &action.sa_mask, NULL); /* the kernel puts the old mask back when the fault handler returns */
+    il_kernel_mask(SIG_BLOCK, &action.sa_mask, NULL); /* the kernel puts the old mask back when the fault handler returns */
     il_self.is_undone = call(&action, number, info, context);
     return true;
 }
@@ -93,6 +99,8 @@ static int take(int number) {
         return take_faults();
     }
     if (has_handler(&action)) {
+        sigdelset(&action.sa_mask, SIGSEGV); /* blocked, a fault would end the process instead of waiting for a writer */
+        sigdelset(&action.sa_mask, SIGBUS);
         action.sa_flags |= SA_SIGINFO;
         action.sa_sigaction = on_signal;
     }
@@ -135,6 +143,57 @@ IL_APPLE_API sighandler_t signal(int number, sighandler_t handler) {
 /* What signal() is without BSD's extensions, as with -std=c11. */
 IL_APPLE_API sighandler_t __sysv_signal(int number, sighandler_t handler) {
     return set_handler(number, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+
+/* ---- Masks: the kernel never blocks a fault, whatever the program asked for and is told ------------------------------------ */
+
+enum { BLOCKS_SIGSEGV = 1, BLOCKS_SIGBUS = 2 };
+
+static uint8_t faults_in(const sigset_t *set) {
+    unsigned has_segv = sigismember(set, SIGSEGV) == 1 ? BLOCKS_SIGSEGV : 0;
+    return (uint8_t)(has_segv | (sigismember(set, SIGBUS) == 1 ? BLOCKS_SIGBUS : 0));
+}
+
+static uint8_t faults_after(int how, uint8_t asked) {
+    if (how == SIG_SETMASK) {
+        return asked;
+    }
+    return how == SIG_BLOCK ? il_self.blocked | asked : (uint8_t)(il_self.blocked & ~asked);
+}
+
+IL_APPLE_API int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old_out) {
+    sigset_t wanted;
+    sigset_t old;
+    uint8_t before = il_self.blocked;
+    if (set != NULL && how != SIG_BLOCK && how != SIG_UNBLOCK && how != SIG_SETMASK) {
+        return EINVAL;
+    }
+    if (set != NULL) {
+        wanted = *set;
+        il_self.blocked = faults_after(how, faults_in(set));
+        sigdelset(&wanted, SIGSEGV);
+        sigdelset(&wanted, SIGBUS);
+    }
+    sigemptyset(&old);
+    il_kernel_mask(how, set != NULL ? &wanted : NULL, &old);
+    if (old_out != NULL) {
+        *old_out = old;
+        if ((before & BLOCKS_SIGSEGV) != 0) {
+            sigaddset(old_out, SIGSEGV);
+        }
+        if ((before & BLOCKS_SIGBUS) != 0) {
+            sigaddset(old_out, SIGBUS);
+        }
+    }
+    return 0;
+}
+
+IL_APPLE_API int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old_out) {
+    int error = pthread_sigmask(how, set, old_out);
+    if (error != 0) {
+        errno = error;
+    }
+    return error == 0 ? 0 : -1;
 }
 
 void il_signals_start(void) {

@@ -8,6 +8,9 @@
 /* The kernel's sigaction, which the library's takes the place of. */
 int il_kernel_sigaction(int number, const struct sigaction *action, struct sigaction *old_out);
 
+/* The kernel's pthread_sigmask, likewise. */
+void il_kernel_mask(int how, const sigset_t *set, sigset_t *old_out);
+
 /* Take SIGSEGV and SIGBUS; what was there before is the program's. */
 void il_signals_start(void);
 

@@ -30,6 +30,7 @@ struct il_thread_state {
 struct il_thread {
     struct il_thread_state now;
     enum il_rule_id rule; /* what il_apple_rule() answers */
+    uint8_t blocked;      /* faults that the program has blocked: bits of signals.c */
     bool is_forked;       /* the only thread of a forked child */
     bool has_destructor;
     /* Frames of the callback calls that this thread is in.  A stack pointer above the last one: it was left by a jump (C4). */

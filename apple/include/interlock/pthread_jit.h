@@ -5,8 +5,9 @@
  * SIGBUS, what kills there ends the process with Apple's message and the rule of ours that explains it.  On a Mac this header
  * includes Apple's own and adds nothing.
  *
- * The library takes the place of mmap, munmap, mprotect, madvise, read, pread, recv, sigaction, signal, getpagesize and sysconf
- * in the whole process, as the rules of a Mac hold for all of it.  What it cannot catch: docs/reference/apple-on-linux.md.
+ * The library takes the place of mmap, munmap, mprotect, madvise, read, pread, recv, sigaction, signal, the signal mask's two
+ * calls, getpagesize and sysconf in the whole process, as the rules of a Mac hold for all of it.  What it cannot catch:
+ * docs/reference/apple-on-linux.md.
  *
  * Which Mac it is: the environment variable INTERLOCK_APPLE (`interlock mac exec` sets it), or il_apple_configure().
  */

@@ -53,6 +53,17 @@ static int is_toggle_undone(void) {
     return is_told(SIGBUS, region);
 }
 
+static int are_masks_answered(void) {
+    sigset_t faults;
+    sigset_t old;
+    sigemptyset(&faults);
+    sigaddset(&faults, SIGBUS);
+    int is_right = sigprocmask(SIG_BLOCK, &faults, &old) == 0 && !sigismember(&old, SIGBUS);
+    is_right &= pthread_sigmask(SIG_UNBLOCK, &faults, &old) == 0 && sigismember(&old, SIGBUS) && !sigismember(&old, SIGSEGV);
+    is_right &= sigprocmask(SIG_SETMASK, NULL, &old) == 0 && !sigismember(&old, SIGBUS);
+    return is_right && sigprocmask(77, &faults, NULL) == -1;
+}
+
 int main(void) {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     struct sigaction old;
@@ -81,6 +92,7 @@ int main(void) {
     signal(SIGBUS, SIG_IGN);
     raise(SIGBUS);
     right &= check("ignored ones that a process sends", 1);
+    right &= check("masks are answered as asked for", are_masks_answered());
     right &= check("no such signal", sigaction(65, &action, NULL) == -1 && sigaction(SIGKILL, &action, NULL) == -1);
     return right ? EXIT_SUCCESS : EXIT_FAILURE;
 }
