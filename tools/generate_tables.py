@@ -274,9 +274,11 @@ def _merge(old: Row, new: Row, instr: Instr) -> Row:
         == (new.writes, new.classes, new.rule, new.check, new.immediate)
     )
     by_w = not (old.attributes & new.attributes & (bits["W0"] | bits["W1"]))
+    l_bits = bits["L0"] | bits["L1"]
+    by_l = old.attributes & l_bits != 0 and not old.attributes & new.attributes & l_bits
     if old.rule == new.rule != 0:
         return old
-    if not same or (not by_w and old.attributes & new.attributes & (bits["L0"] | bits["L1"])):
+    if not same or not (by_w or by_l):
         message = f"two lines for one encoding: {instr}"
         raise ValueError(message)
     # The larger size for both is on the safe side where no factor is known.
