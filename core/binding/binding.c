@@ -428,7 +428,8 @@ static int memory_getbuffer(memory *self, Py_buffer *view, int flags) {
         view->obj = NULL;
         return (void)PyErr_Format(closed_error, "the memory is closed"), -1;
     }
-    if (PyBuffer_FillInfo(view, (PyObject *)self, self->taken.base, (Py_ssize_t)self->live->length_bytes, 0, flags) != 0) return -1;
+    if (PyBuffer_FillInfo(view, (PyObject *)self, self->taken.base, (Py_ssize_t)self->live->length_bytes, 0, flags) != 0)
+        return -1;
     self->exports++;
     return 0;
 }

@@ -191,7 +191,8 @@ static void send_message(uint64_t bytes) {
     memcpy(sent, message, bytes);
     il_writer_handle(writer, message, &reply);
     require(reply.taken_bytes <= IL_CODE_VIEW_BYTES && reply.quarantined_bytes <= reply.taken_bytes, "more taken than there is");
-    if (reply.status == IL_REJECTED) require(request.operation == IL_OP_PUBLISH && reply.verdict.rule != 0, "rejected without a rule");
+    if (reply.status == IL_REJECTED)
+        require(request.operation == IL_OP_PUBLISH && reply.verdict.rule != 0, "rejected without a rule");
     if (reply.status == IL_OK) switch (request.operation) {
         case IL_OP_PUBLISH: note_published(&request, &reply); break;
         case IL_OP_ARENA_OPEN: note_opened(&request, &reply); break;

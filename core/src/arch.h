@@ -19,7 +19,7 @@ void il_relocate(uint8_t *code, const il_relocation *relocation, uint32_t slot_o
 
 /* What was written as data becomes what is fetched: il_cache_clean by who wrote, on its view, before it answers;
  * il_cache_drop by who runs it, on its own view (an instruction cache may be indexed by virtual address), before it calls.
- * In <arch>/cache_linux.c and region_macos.c: not every system lets a program see to it itself. */
+ * In cache_linux.c and region_macos.c: not every system lets a program see to it itself. */
 void il_cache_clean(const uint8_t *start, uint64_t bytes);
 void il_cache_drop(const uint8_t *start, uint64_t bytes);
 

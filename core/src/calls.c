@@ -20,7 +20,8 @@ HOT uint64_t stack_limit_of(const il_thread *self, const il_exec *exec, uint64_t
     if (bytes_max == 0) return limit;
     if (bytes_max < sp && sp - bytes_max > limit) limit = sp - bytes_max;
     /* An activation below another of the same engine does not get more than the outermost was given. */
-    if (self->current != NULL && self->current->exec == exec && self->current->stack_limit > limit) limit = self->current->stack_limit;
+    if (self->current != NULL && self->current->exec == exec && self->current->stack_limit > limit)
+        limit = self->current->stack_limit;
     return limit;
 }
 

@@ -65,7 +65,8 @@ static bool are_forks_alive(uint32_t reservation) {
 static bool announce(family *each, pid_t self) {
     for (uint32_t i = 0; i < PROCESSES_MAX; i++) {
         pid_t nobody = 0;
-        if (__atomic_compare_exchange_n(&each->processes[i], &nobody, self, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
+        if (__atomic_compare_exchange_n(&each->processes[i], &nobody, self, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return true;
     }
     return false;
 }
@@ -113,7 +114,8 @@ static uint64_t reservation_bits(void) { return (uint64_t)(il_reservations - 1) 
 
 static il_status open_own(void) {
     if (il_is_hardened) return il_fail(IL_UNSUPPORTED, "a region cannot be opened after the process was hardened", 0);
-    if (il_reservations == IL_RESERVATIONS_MAX) return il_fail(IL_NO_MEMORY, "a fork of a fork, too many times: IL_RESERVATIONS_MAX", 0);
+    if (il_reservations == IL_RESERVATIONS_MAX)
+        return il_fail(IL_NO_MEMORY, "a fork of a fork, too many times: IL_RESERVATIONS_MAX", 0);
     if (!is_prepared) prepare();
     if (!is_prepared) return il_fail(IL_NO_MEMORY, "pthread_atfork", 0);
     il_status status = il_threads_open();
@@ -142,7 +144,8 @@ static il_status enter(uint64_t *handle) {
     else if (is_lost) status = il_fail(IL_WRITER_LOST, "the writer process has ended", 0);
     if (status == IL_OK && handle != NULL) {
         *handle ^= reservation_bits();
-        if ((*handle >> RESERVATION_SHIFT & RESERVATION_MASK) != 0) status = il_fail(IL_STALE, "the handle is another process's", 0);
+        if ((*handle >> RESERVATION_SHIFT & RESERVATION_MASK) != 0)
+            status = il_fail(IL_STALE, "the handle is another process's", 0);
     }
     if (status != IL_OK) (void)pthread_mutex_unlock(&lock);
     return status;
@@ -204,7 +207,8 @@ il_status il_region_open(const char *path) {
     if (path == NULL || path[0] != '/' || strlen(path) >= sizeof writer_path)
         return il_fail(IL_INVALID_ARGUMENT, "the writer's path is not absolute, or too long", 0);
     (void)pthread_mutex_lock(&lock);
-    if (owner != 0 && owner != getpid()) return leave(il_fail(IL_FORKED, "the process was not forked by the C library's fork", 0));
+    if (owner != 0 && owner != getpid())
+        return leave(il_fail(IL_FORKED, "the process was not forked by the C library's fork", 0));
     if (owner != 0) return leave(is_lost ? il_fail(IL_WRITER_LOST, "the writer process has ended", 0) : IL_OK);
     memcpy(writer_path, path, strlen(path) + 1);
     return leave(open_own());

@@ -138,7 +138,8 @@ static il_status map_over(uint8_t *at, int protection, int fd) {
     if (mmap(at, IL_CODE_VIEW_BYTES, protection, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
         return il_fail(IL_UNSUPPORTED, protection & PROT_EXEC ? "mmap of the code view" : "mmap of the rodata view", errno);
     /* The seal's promise, tried out: the mapping cannot be made writable. */
-    if (mprotect(at, 4096, PROT_READ | PROT_WRITE) == 0) return il_fail(IL_UNSUPPORTED, "mprotect made a sealed view writable", 0);
+    if (mprotect(at, 4096, PROT_READ | PROT_WRITE) == 0)
+        return il_fail(IL_UNSUPPORTED, "mprotect made a sealed view writable", 0);
     return IL_OK;
 }
 

@@ -83,7 +83,8 @@ static il_status map_span(uint8_t **code_out) {
         if (code == hole) return IL_OK;
         (void)munmap(span, GUARD_BYTES);
         (void)munmap(hole + IL_RODATA_DELTA, IL_CODE_VIEW_BYTES + GUARD_BYTES);
-        if (code == MAP_FAILED) return il_fail(IL_UNSUPPORTED, "mmap with MAP_JIT: the entitlement allow-jit is missing?", error_number);
+        if (code == MAP_FAILED)
+            return il_fail(IL_UNSUPPORTED, "mmap with MAP_JIT: the entitlement allow-jit is missing?", error_number);
         (void)munmap(code, IL_CODE_VIEW_BYTES);
     }
     return il_fail(IL_NO_MEMORY, "mmap with MAP_JIT at the place that was asked for", 0);
