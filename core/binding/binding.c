@@ -1,7 +1,8 @@
 /* binding.c - what is hot or needs a C type: exported functions as builtins, host functions, the buffer of a linear memory.
  *
- * Everything else calls libinterlock through ctypes (interlock/core/library.py).  The GIL is held in all of it, but not by code of
- * a shared il_exec (Config.release_gil): there host functions take it.  Objects that are part of reference cycles are known to the collector.
+ * Everything else calls libinterlock through ctypes (interlock/core/library.py).  The GIL is held in all of it, but not by code
+ * of a shared il_exec (Config.release_gil): there host functions take it.  Objects that are part of reference cycles are known to
+ * the collector.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -15,8 +16,8 @@
 
 enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000 };
 
-/* A parameter or result: its letter (i I f F, see interlock/runtime/externals.py), which integers it takes (s: signed, u: unsigned, b:
- * bool, 0: either sign), and the 8-byte word of il_registers
+/* A parameter or result: its letter (i I f F, see interlock/runtime/externals.py), which integers it takes (s: signed, u:
+ * unsigned, b: bool, 0: either sign), and the 8-byte word of il_registers
  * where the platform's C ABI has it; from REGISTER_WORDS on, a word of the stack (of several results: of their slots). */
 typedef struct value_type { uint16_t word; char letter, range; } value_type;
 enum { REGISTER_WORDS = sizeof(il_registers) / 8, VECTOR_WORD = offsetof(il_registers, vector) / 8 };
@@ -65,7 +66,7 @@ typedef struct memory {
 static PyTypeObject *function_type, *memory_type;
 static PyObject *closed_error;
 
-/* ---- Values ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Values ---------------------------------------------------------------------------------------------------------------- */
 static bool is_vector(char letter) { return letter == 'f' || letter == 'F'; }
 
 static value_type value_type_of(char text, uint32_t word) {
@@ -73,7 +74,8 @@ static value_type value_type_of(char text, uint32_t word) {
     return (value_type){(uint16_t)word, letter, letter == text ? 0 : text == 'S' ? 's' : text == 'U' ? 'u' : text};
 }
 
-/* From `ii:F`; s S u U b are integers of one range.  integers: how many integer registers are taken by what comes before the parameters, besides the result's slots. */
+/* From `ii:F`; s S u U b are integers of one range.  integers: how many integer registers are taken by what comes before the
+ * parameters, besides the result's slots. */
 static signature *parse_signature(const char *text, uint32_t integers) {
     const size_t length = strlen(text), param_count = strcspn(text, ":");
     bool is_good = param_count < length && param_count <= PARAMS_MAX && length - param_count - 1 <= RESULTS_MAX;
@@ -114,8 +116,8 @@ static bool odd_integer_from(PyObject *value, long long number, int overflow, va
     return (void)PyErr_Format(PyExc_OverflowError, "%c%s does not hold this integer", type.range == 'u' ? 'u' : 'i', is_wide ? "64" : "32"), false;
 }
 
-/* Integers: any value that fits the type, of either sign if its range is not given.  The commonest type, i32 of either sign, comes first
- * here and in value_from: a call is measured with it (a tenth of its time). */
+/* Integers: any value that fits the type, of either sign if its range is not given.  The commonest type, i32 of either sign,
+ * comes first here and in value_from: a call is measured with it (a tenth of its time). */
 HOT bool bits_from(PyObject *value, value_type type, uint64_t *out) {
     if (type.letter == 'i' && type.range == 0) {
         int overflow = 0;
@@ -163,7 +165,7 @@ HOT PyObject *value_from(uint64_t bits, value_type type) {
     }
 }
 
-/* ---- Python calls published code ------------------------------------------------------------------------------------------------ */
+/* ---- Python calls published code ------------------------------------------------------------------------------------------- */
 static PyObject *raise_trap(const function *self, const il_trap *trap) {
     if (trap->kind == IL_TRAP_HOST_ERROR && PyErr_Occurred() != NULL) return NULL;
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
@@ -277,7 +279,7 @@ static PyObject *make_function(PyObject *module, PyObject *args) {
     return builtin;
 }
 
-/* ---- Published code calls Python --------------------------------------------------------------------------------------------------- */
+/* ---- Published code calls Python ------------------------------------------------------------------------------------------- */
 static instance_record *record_of(void *vmctx) { return *(instance_record **)((uint8_t *)vmctx + 8); }
 
 static bool store_results(const host_function *to, PyObject *result, il_registers *regs, uint64_t *slots) {
@@ -396,7 +398,7 @@ static PyObject *forget_instance(PyObject *module, PyObject *address) {
     return Py_IncRef(Py_None), Py_None;
 }
 
-/* ---- The buffer of a linear memory ------------------------------------------------------------------------------------------------ */
+/* ---- The buffer of a linear memory ----------------------------------------------------------------------------------------- */
 static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     (void)keywords;
     unsigned long long address;
@@ -448,7 +450,7 @@ static void memory_dealloc(memory *self) {
     owned_free(&self->base);
 }
 
-/* ---- The module --------------------------------------------------------------------------------------------------------------------- */
+/* ---- The module ------------------------------------------------------------------------------------------------------------ */
 static PyMethodDef memory_methods[] = {{"close_buffer", memory_close, METH_NOARGS, NULL}, {0}};
 #define SLOT(function) ((void *)(uintptr_t)(function))
 static PyType_Slot function_slots[] = {{Py_tp_dealloc, SLOT(function_dealloc)}, {Py_tp_traverse, SLOT(traverse)}, {0, NULL}};

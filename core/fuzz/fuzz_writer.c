@@ -1,9 +1,9 @@
 /* fuzz_writer.c - the writer on arbitrary streams of requests, as an application would send them that has been taken over.
  *
- * An input is a program of small commands: open and close arenas (with hostile policies), publish, retire, unknown operations, and
- * whole headers of raw bytes.  A model beside the writer knows what must be in the views.  After every request: what was accepted
- * is accepted by a second run of the validator, under the arena's policy and under ours; every live slot holds its image, and
- * nothing else changed.  At the end of an input: free and retired code is poison, and the ledger adds up.
+ * An input is a program of small commands: open and close arenas (with hostile policies), publish, retire, unknown operations,
+ * and whole headers of raw bytes.  A model beside the writer knows what must be in the views.  After every request: what was
+ * accepted is accepted by a second run of the validator, under the arena's policy and under ours; every live slot holds its
+ * image, and nothing else changed.  At the end of an input: free and retired code is poison, and the ledger adds up.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,7 +183,7 @@ static void note_closed(il_arena handle) {
         if (codes[i].is_live && codes[i].arena == arena) note_retired(&codes[i]);
 }
 
-/* ---- One request ------------------------------------------------------------------------------------------------------------ */
+/* ---- One request ----------------------------------------------------------------------------------------------------------- */
 static void send_message(uint64_t bytes) {
     il_request request;
     il_reply reply;

@@ -1,5 +1,5 @@
-/* standalone.c - a main for a fuzz target without libFuzzer: replays a corpus, then mutates it by a fixed generator, so that every
- * compiler's sanitizers run the targets and a failure repeats.
+/* standalone.c - a main for a fuzz target without libFuzzer: replays a corpus, then mutates it by a fixed generator, so that
+ * every compiler's sanitizers run the targets and a failure repeats.
  *
  *   program ROUNDS FILE...
  */

@@ -136,9 +136,9 @@ typedef enum il_instruction_class {
     IL_CLASS_ALL = (1 << 13) - 1
 } il_instruction_class;
 
-/* An embedder's own rules, as data: handed to the writer when an arena is opened, and frozen with it.  They can only narrow ours: a
- * maximum above our limit, or a bit that names no class or no import, is IL_INVALID_ARGUMENT.  What is left 0 permits nothing, so
- * start from IL_POLICY_PERMITTED; no policy (NULL) is the same as that one. */
+/* An embedder's own rules, as data: handed to the writer when an arena is opened, and frozen with it.  They can only narrow ours:
+ * a maximum above our limit, or a bit that names no class or no import, is IL_INVALID_ARGUMENT.  What is left 0 permits nothing,
+ * so start from IL_POLICY_PERMITTED; no policy (NULL) is the same as that one. */
 typedef struct il_policy {
     uint32_t refused_classes;      /* bit set of il_instruction_class */
     uint32_t refused_imports[IL_ARENA_IMPORTS_MAX / 32]; /* bit i % 32 of word i / 32: no relocation names import i */
@@ -191,9 +191,9 @@ IL_API void il_last_failure(il_failure *failure_out);
 /* Opens the process's region on first use (idempotent; later calls ignore the path).  writer_path: absolute path of the
  * interlock-writer program; macOS has none and ignores it.
  *
- * A forked child runs on what was published before, until the parent retires it; the parent's handles are IL_STALE there.  The first
- * il_arena_open of the child opens a region of its own, with the same writer_path (macOS: IL_UNSUPPORTED).  A process that vfork or
- * a bare system call made cannot publish: IL_FORKED. */
+ * A forked child runs on what was published before, until the parent retires it; the parent's handles are IL_STALE there.  The
+ * first il_arena_open of the child opens a region of its own, with the same writer_path (macOS: IL_UNSUPPORTED).  A process that
+ * vfork or a bare system call made cannot publish: IL_FORKED. */
 IL_API il_status il_region_open(const char *writer_path);
 IL_API il_status il_region_describe(il_region_info *info_out);
 
@@ -252,9 +252,9 @@ typedef struct il_trap {
 
 /* Calls a function with these registers on the calling thread's stack (host_to_code); integer[0] becomes its vmctx.  IL_OK, or
  * IL_TRAPPED with *trap_out.  IL_STALE when the function's vmctx is NULL, which is how it is closed; IL_INVALID_ARGUMENT when its
- * address is not in the code view; IL_NO_MEMORY in more than IL_THREADS_MAX threads.  The pointers themselves are not checked: this
- * is what is called often.  The function is read after the thread counts as running: what is cleared before il_is_running() is
- * false cannot be entered. */
+ * address is not in the code view; IL_NO_MEMORY in more than IL_THREADS_MAX threads.  The pointers themselves are not checked:
+ * this is what is called often.  The function is read after the thread counts as running: what is cleared before il_is_running()
+ * is false cannot be entered. */
 IL_API il_status il_call(il_exec *exec, const il_funcref *callee, il_registers *regs, il_trap *trap_out);
 
 /* Whether any thread, this one included, is inside il_call. */
@@ -271,10 +271,10 @@ IL_API bool il_is_interrupted(void);
 
 enum { IL_VMCTX_INTERRUPT = 16 }; /* offset in a vmctx of the 4 bytes that il_interrupt sets */
 
-/* Ends the calls in progress of instances, on all threads, as IL_TRAP_INTERRUPTED: their funcrefs are closed before.  contexts: their
- * vmctx; the word at IL_VMCTX_INTERRUPT of each is set for good.  IL_OK: threads in guest code have left it, those in a gate or a
- * host function will at its end.  A call which another instance's made from a host function goes on to its end, and so does what
- * it returns into.  IL_SYSTEM: a thread blocks IL_TIMER_SIGNAL.  Waits for the threads; not for signal handlers. */
+/* Ends the calls in progress of instances, on all threads, as IL_TRAP_INTERRUPTED: their funcrefs are closed before.  contexts:
+ * their vmctx; the word at IL_VMCTX_INTERRUPT of each is set for good.  IL_OK: threads in guest code have left it, those in a
+ * gate or a host function will at its end.  A call which another instance's made from a host function goes on to its end, and so
+ * does what it returns into.  IL_SYSTEM: a thread blocks IL_TIMER_SIGNAL.  Waits for the threads; not for signal handlers. */
 IL_API il_status il_interrupt(void *const *contexts, uint32_t count);
 
 /* The gates that lowered code may import, as interlock/gates.def lists them: name and address; NULL behind the last. */

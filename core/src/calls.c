@@ -138,8 +138,8 @@ uint64_t il_compile(void *vmctx, uint32_t func_index, uint64_t pc) {
     return address;
 }
 
-/* The limit in an il_exec is that of the thread whose activation of it is in guest code, or UINT64_MAX: always ask.  The gate saves
- * no vector register. */
+/* The limit in an il_exec is that of the thread whose activation of it is in guest code, or UINT64_MAX: always ask.  The gate
+ * saves no vector register. */
 __attribute__((target("general-regs-only"))) void il_stack_check(uint64_t pc) {
     if ((uint64_t)(uintptr_t)__builtin_frame_address(0) < il_self->current->stack_limit) il_end(IL_TRAP_STACK_EXHAUSTED, pc);
 }

@@ -7,8 +7,8 @@
 
 #include "protocol.h"
 
-/* The code views that this process can run: its own last, before it those of the processes that it was forked from.  They never go
- * away.  Safe to read in a signal handler. */
+/* The code views that this process can run: its own last, before it those of the processes that it was forked from.  They never
+ * go away.  Safe to read in a signal handler. */
 extern uint64_t il_code_bases[IL_RESERVATIONS_MAX];
 extern uint32_t il_reservations;
 /* il_harden has succeeded: there is no new executable memory any more. */
@@ -84,7 +84,7 @@ bool il_barrier(void);          /* every thread of the process has executed a fu
 uint64_t il_now(void);          /* nanoseconds of the monotonic clock */
 void il_deadline_renew(void);   /* in a forked child */
 
-/* ---- Signals: signals_<system>.c -------------------------------------------------------------------------------------------- */
+/* ---- Signals: signals_<system>.c ------------------------------------------------------------------------------------------- */
 enum { IL_TIMER_SIGNAL = SIGURG, IL_TIMER_REPEAT_NANOSECONDS = 5000000 };
 
 /* Of a handler's arguments.  Whether the processor raised the signal, and nobody sent it. */
@@ -100,7 +100,7 @@ void il_timer_forget(void); /* in a forked child, which inherits no timers */
 /* Asked once by the handler of IL_TIMER_SIGNAL: whether the calling thread's timer sent it. */
 bool il_timer_has_fired(const siginfo_t *info);
 
-/* ---- Crossings ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Crossings ------------------------------------------------------------------------------------------------------------- */
 /* One for each il_call in progress, on the caller's stack, linked by thread.  calls.S knows the first two fields. */
 typedef struct il_activation {
     uint64_t exit_sp;              /* stack pointer that il_trap_exit needs */
@@ -130,7 +130,8 @@ static inline bool il_is_to_leave(const il_activation *here) {
 
 /* calls.S.  Returns false, or true after a trap. */
 bool il_enter(il_activation *activation, uint64_t address, const il_registers *regs);
-/* Not a function: control arrives here with the stack pointer = exit_sp of the innermost activation, and il_enter returns true. */
+/* Not a function: control arrives here with the stack pointer = exit_sp of the innermost activation, and il_enter returns
+ * true. */
 extern const char il_trap_exit[];
 _Noreturn void il_leave(uint64_t exit_sp);
 /* Entered from stubs with the function index in r11d (x86-64) or w16 (AArch64). */

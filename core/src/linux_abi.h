@@ -1,4 +1,5 @@
-/* linux_abi.h - numbers of the Linux kernel that the headers we build against may be too old to have; the same on every architecture. */
+/* linux_abi.h - numbers of the Linux kernel that the headers we build against may be too old to have; the same on every
+ * architecture. */
 #ifndef IL_LINUX_ABI_H
 #define IL_LINUX_ABI_H
 

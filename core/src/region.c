@@ -22,13 +22,13 @@ uint32_t il_reservations;
 bool il_is_hardened;
 
 /* ---- Forks --------------------------------------------------------------------------------------------------------------------
- * What a fork changes: the child's memory shows the parent's views, whose code goes on running in it, but the child talks to a writer
- * of its own, about a reservation of its own.
+ * What a fork changes: the child's memory shows the parent's views, whose code goes on running in it, but the child talks to a
+ * writer of its own, about a reservation of its own.
  *
- * The parent's writer goes on writing the views that both see.  Code that the parent retires is poison in the child too, and traps
- * there; but it must not be replaced by other code as long as a child may be inside.  So each reservation has a page, shared by all
- * who see its views, in which forks announce themselves.  What cannot be known for sure (more children than the page has places, a
- * child killed in its first instructions, a fork that failed) counts as a child that lives.
+ * The parent's writer goes on writing the views that both see.  Code that the parent retires is poison in the child too, and
+ * traps there; but it must not be replaced by other code as long as a child may be inside.  So each reservation has a page,
+ * shared by all who see its views, in which forks announce themselves.  What cannot be known for sure (more children than the
+ * page has places, a child killed in its first instructions, a fork that failed) counts as a child that lives.
  */
 enum { PROCESSES_MAX = 1000 };
 
@@ -87,8 +87,8 @@ static void in_child(void) {
     const pid_t self = getpid();
     for (uint32_t i = 0; i < IL_RESERVATIONS_MAX && families[i] != NULL; i++)
         if (announce(families[i], self)) (void)__atomic_fetch_add(&families[i]->arrived, 1, __ATOMIC_SEQ_CST);
-    /* It must not keep the parent's writer alive, nor talk to it.  The payload was not inherited, and another's handler of this fork,
-     * registered before ours, may have mapped something where it lay. */
+    /* It must not keep the parent's writer alive, nor talk to it.  The payload was not inherited, and another's handler of this
+     * fork, registered before ours, may have mapped something where it lay. */
     views.payload = NULL;
     if (owner != 0 && !is_lost) il_views_close(&views);
     owner = 0;
@@ -103,9 +103,9 @@ static void in_child(void) {
 static bool is_prepared;
 __attribute__((constructor)) static void prepare(void) { is_prepared = pthread_atfork(before_fork, in_parent, in_child) == 0; }
 
-/* ---- The reservation ---------------------------------------------------------------------------------------------------------- */
-/* A handle that leaves carries the number of its reservation, so that a child's writer, which counts from the start again, is never
- * asked about one that the parent's gave out. */
+/* ---- The reservation ------------------------------------------------------------------------------------------------------- */
+/* A handle that leaves carries the number of its reservation, so that a child's writer, which counts from the start again, is
+ * never asked about one that the parent's gave out. */
 enum { RESERVATION_SHIFT = 28, RESERVATION_MASK = 15 };
 _Static_assert((IL_CODE_VIEW_BYTES / IL_SLOT_GRAIN_BYTES) <= 1 << RESERVATION_SHIFT && IL_ARENAS_MAX <= 1 << RESERVATION_SHIFT &&
                    IL_RESERVATIONS_MAX <= RESERVATION_MASK + 1, "indices and reservations fit into a handle");
@@ -132,8 +132,8 @@ static il_status open_own(void) {
     return IL_OK;
 }
 
-/* Takes the lock when the region can be used; the caller releases it on IL_OK only.  A handle is replaced by what the writer calls
- * it; opening an arena is what opens a forked child's own reservation. */
+/* Takes the lock when the region can be used; the caller releases it on IL_OK only.  A handle is replaced by what the writer
+ * calls it; opening an arena is what opens a forked child's own reservation. */
 static il_status enter(uint64_t *handle) {
     (void)pthread_mutex_lock(&lock);
     il_status status = IL_OK;

@@ -1,9 +1,9 @@
 /* region_macos.c - code memory on macOS: one MAP_JIT region, and one callback that writes it.  Has not run on a Mac.
  *
  * The writer is a function of this process.  On Apple silicon a thread can write the region only inside
- * pthread_jit_write_with_callback_np, and then not run it; on Intel there is no such switch, and il_region_info says so.  What the
- * writer decides with, and the constants, are ordinary memory, read-only except during a call (docs/decisions/0014).  The numbers
- * A1, C10 and the like are those of docs/explanation/macos.md.
+ * pthread_jit_write_with_callback_np, and then not run it; on Intel there is no such switch, and il_region_info says so.  What
+ * the writer decides with, and the constants, are ordinary memory, read-only except during a call (docs/decisions/0014).  The
+ * numbers A1, C10 and the like are those of docs/explanation/macos.md.
  */
 #include "library.h"
 
@@ -30,9 +30,9 @@ static struct {
     _Alignas(8) uint8_t message[IL_MESSAGE_BYTES_MAX];
 } writer;
 
-/* The thread can write the region and not run it: no system call and no code but the core's own in here (T9, C4, C5).  Whoever has
- * this called with a context of his own controls all that it points to, so it is copied before it is looked at (C6), nothing is
- * written through it, and the reply stays where only the writer writes. */
+/* The thread can write the region and not run it: no system call and no code but the core's own in here (T9, C4, C5).  Whoever
+ * has this called with a context of his own controls all that it points to, so it is copied before it is looked at (C6), nothing
+ * is written through it, and the reply stays where only the writer writes. */
 static int write_code(void *context) {
     if (context == NULL) return 0;
     memcpy(writer.message, context, sizeof(il_request));

@@ -1,8 +1,8 @@
 /* threads.c - who is inside published code.
  *
- * Who enters: 1 stores its activation, 2 (compiler barrier), 3 loads the address from the funcref.  Who reclaims: 1 unlinks the code,
- * 2 makes all threads execute a full barrier, 3 reads every record.  That barrier comes after the other's store, which is then
- * seen, or before it and so before its load, which then finds nothing to enter (docs/decisions/0009).
+ * Who enters: 1 stores its activation, 2 (compiler barrier), 3 loads the address from the funcref.  Who reclaims: 1 unlinks the
+ * code, 2 makes all threads execute a full barrier, 3 reads every record.  That barrier comes after the other's store, which is
+ * then seen, or before it and so before its load, which then finds nothing to enter (docs/decisions/0009).
  */
 
 #include <stddef.h>
@@ -83,7 +83,8 @@ il_status il_interrupt(void *const *contexts, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) __atomic_store_n(il_interrupt_word((uint64_t)(uintptr_t)contexts[i]), 1, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_lock(&lock);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    /* A thread that is entering now has been announced before, or finds the instance closed.  Without the barrier: it has its own. */
+    /* A thread that is entering now has been announced before, or finds the instance closed.  Without the barrier: it has its
+     * own. */
     if (il_has_barrier) (void)il_barrier();
     bool is_done = nudge(true);
     for (uint32_t tries = 0; !is_done && tries < TRIES; tries++) {

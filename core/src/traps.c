@@ -27,7 +27,7 @@ static _Thread_local uint32_t chaining __attribute__((tls_model("initial-exec"))
 static _Thread_local bool has_deadline __attribute__((tls_model("initial-exec")));
 static _Thread_local uint64_t deadline __attribute__((tls_model("initial-exec"))); /* nanoseconds of the monotonic clock */
 
-/* ---- From a fault to a trap kind -------------------------------------------------------------------------------------------- */
+/* ---- From a fault to a trap kind ------------------------------------------------------------------------------------------- */
 static uint32_t kind_of_fault(int number, const siginfo_t *info, uint64_t pc) {
     switch (number) {
     case SIGILL:
@@ -48,7 +48,7 @@ static bool leave_guest(void *context, uint32_t kind, uint64_t pc) {
     return true;
 }
 
-/* ---- Handlers of others ------------------------------------------------------------------------------------------------------ */
+/* ---- Handlers of others ---------------------------------------------------------------------------------------------------- */
 /* A handler that was chained to may raise the signal again for the one it found when it was installed, which may be us: then
  * we go back to what was there before any of them. */
 static void pass_on(int number, siginfo_t *info, void *context) {
@@ -144,7 +144,7 @@ il_status il_traps_install(void) {
     return status;
 }
 
-/* ---- Deadlines ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Deadlines ------------------------------------------------------------------------------------------------------------- */
 uint64_t il_now(void) {
     struct timespec time;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);

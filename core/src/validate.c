@@ -29,7 +29,7 @@ bool il_image_is_complete(const il_image *image) {
            (image->jump_tables != NULL || image->jump_table_count == 0);
 }
 
-/* ---- Of both architectures ---------------------------------------------------------------------------------------------------- */
+/* ---- Of both architectures ------------------------------------------------------------------------------------------------- */
 static bool is_start(const il_pass *run, int64_t offset) {
     return offset >= 0 && offset < (int64_t)run->image->code_bytes && il_bit_test(run->scratch->starts, (uint32_t)offset);
 }
@@ -51,7 +51,7 @@ bool il_shape_finish(il_pass *run, uint32_t offset, uint32_t jump_register) {
     return true;
 }
 
-/* ---- Our own rules ---------------------------------------------------------------------------------------------------------- */
+/* ---- Our own rules --------------------------------------------------------------------------------------------------------- */
 static bool check_sizes(il_pass *run) {
     const il_image *image = run->image;
     if (image->code_bytes != 0 && image->entry_count != 0 && il_is_within(image->sizes, il_sizes_max)) return true;
@@ -73,8 +73,8 @@ static bool check_instructions(il_pass *run) {
     return true;
 }
 
-/* Only a bad image is read again, to name who branches to a place that is no start.  Inside a sequence nothing branches, so at each
- * branch the starts are what they were at the end. */
+/* Only a bad image is read again, to name who branches to a place that is no start.  Inside a sequence nothing branches, so at
+ * each branch the starts are what they were at the end. */
 static bool check_targets(il_pass *run) {
     const uint32_t words = (run->image->code_bytes + 63) / 64;
     uint64_t bad = 0;
@@ -129,7 +129,7 @@ static bool check_code(il_pass *run) {
     return check_instructions(run) && check_targets(run) && check_entries(run) && check_jump_tables(run);
 }
 
-/* ---- The embedder's policy -------------------------------------------------------------------------------------------------- */
+/* ---- The embedder's policy ------------------------------------------------------------------------------------------------- */
 static bool is_import_refused(const il_policy *policy, uint32_t index) {
     return index >= IL_ARENA_IMPORTS_MAX || (policy->refused_imports[index / 32] >> index % 32 & 1) != 0;
 }

@@ -34,7 +34,7 @@ static int32_t signed_field(uint32_t word, uint32_t low, uint32_t bits) {
     return (int32_t)(field(word, low, bits) ^ sign) - (int32_t)sign;
 }
 
-/* ---- Decoding --------------------------------------------------------------------------------------------------------------- */
+/* ---- Decoding -------------------------------------------------------------------------------------------------------------- */
 /* The generator makes trees, so each step goes down and the loop ends; most words need none of it. */
 static inline const il_a64_row *find_row(uint32_t word) {
     const il_a64_node *node = &il_a64_root[word >> 21];
@@ -74,7 +74,7 @@ static bool reject(il_pass *run, uint32_t rule, const insn *in, const char *deta
     return il_reject(run, rule, in->offset, (const uint8_t *)&in->word, WORD_BYTES, detail);
 }
 
-/* ---- Rules for one instruction ------------------------------------------------------------------------------------------------ */
+/* ---- Rules for one instruction --------------------------------------------------------------------------------------------- */
 /* The jump-table sequence: adr base, ..; ldrsw load, [table, x, lsl #2]; add sum, base, load; br sum.  The first three follow
  * each other directly; between add and br the sum must stay as it is. */
 static void track_shape(il_pass *run, const insn *in) {
@@ -198,7 +198,7 @@ static bool check_closely(il_pass *run, const insn *in) {
     return true;
 }
 
-/* ---- The pass ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The pass -------------------------------------------------------------------------------------------------------------- */
 bool il_read_aarch64(il_pass *run) {
     const uint32_t words = run->image->code_bytes / WORD_BYTES;
     uint32_t next_relocation = relocation_offset(run);

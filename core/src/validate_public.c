@@ -9,7 +9,8 @@
 static pthread_mutex_t scratch_lock = PTHREAD_MUTEX_INITIALIZER;
 static il_validate_scratch scratch;
 
-/* Not taken before a fork, as others are: a report may wait for what the forking thread holds.  Nothing of the scratch outlasts a call. */
+/* Not taken before a fork, as others are: a report may wait for what the forking thread holds.  Nothing of the scratch outlasts a
+ * call. */
 void il_validate_forget(void) { scratch_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; }
 
 il_status il_validate(const il_image *image, const il_policy *policy, uint32_t import_count, il_report report, void *context,

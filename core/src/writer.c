@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Ascending 8-byte stores, which other processors of x86-64 see in this order: an instruction's first byte is poisoned before or together
- * with its others, so that a thread inside does not find an old opcode with a poisoned operand in memory. */
+/* Ascending 8-byte stores, which other processors of x86-64 see in this order: an instruction's first byte is poisoned before or
+ * together with its others, so that a thread inside does not find an old opcode with a poisoned operand in memory. */
 static void poison(uint8_t *at, uint64_t bytes) {
     for (uint64_t i = 0; i + 8 <= bytes; i += 8) *(volatile uint64_t *)(void *)(at + i) = IL_POISON_WORD;
     il_cache_clean(at, bytes);
@@ -45,8 +45,8 @@ static void name_slot(const il_writer_state *state, uint32_t slot, il_reply *rep
     reply->changed_bytes = (uint64_t)state->ledger.slot[slot].grains * IL_SLOT_GRAIN_BYTES;
 }
 
-/* Fills pages touched for the first time with traps, so that nothing else surrounds code.  What is free is poison already: only what
- * goes into the slot is written after this. */
+/* Fills pages touched for the first time with traps, so that nothing else surrounds code.  What is free is poison already: only
+ * what goes into the slot is written after this. */
 static il_status take_slot(il_writer_state *state, il_arena arena, uint32_t bytes, bool is_charged, il_reply *reply, uint32_t *slot_out) {
     const il_status status = il_ledger_take(&state->ledger, arena, bytes, is_charged, slot_out);
     if (status != IL_OK) return status;

@@ -10,9 +10,9 @@
 
 #pragma GCC visibility push(hidden) /* called directly */
 
-/* ---- The ledger (arenas.c): who owns which slot ---------------------------------------------------------------------------------
- * Arenas with quota and generation, slots with generation and quarantine.  Pure book-keeping: no byte of code memory is touched.  One
- * slot serves both views: code and rodata of an image lie at the same offset of them.
+/* ---- The ledger (arenas.c): who owns which slot -------------------------------------------------------------------------------
+ * Arenas with quota and generation, slots with generation and quarantine.  Pure book-keeping: no byte of code memory is touched.
+ * One slot serves both views: code and rodata of an image lie at the same offset of them.
  *
  * A handle is index + (generation << 32); generations start at 1 and a number is not handed out twice until 2^32 are spent, so
  * a stale handle is noticed.
@@ -77,7 +77,7 @@ il_status il_ledger_take(il_ledger *ledger, il_arena arena, uint32_t bytes, bool
 void il_ledger_quarantine(il_ledger *ledger, uint32_t slot); /* from live */
 void il_ledger_reclaim(il_ledger *ledger);                   /* frees the whole quarantine */
 
-/* ---- The writer ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The writer ------------------------------------------------------------------------------------------------------------ */
 typedef struct il_writer_state {
     uint8_t *code;             /* writable views, IL_CODE_VIEW_BYTES each */
     uint8_t *rodata;

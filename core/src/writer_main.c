@@ -1,5 +1,6 @@
-/* writer_main.c - the program interlock-writer on Linux: makes the two views, the payload and two pipes, hands their descriptors to
- * the application, then answers requests until their pipe ends.  Started by region_linux.c with a socket as descriptor IL_SOCKET_FD.
+/* writer_main.c - the program interlock-writer on Linux: makes the two views, the payload and two pipes, hands their descriptors
+ * to the application, then answers requests until their pipe ends.  Started by region_linux.c with a socket as descriptor
+ * IL_SOCKET_FD.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-/* region_macos_test.c - region_macos.c driven on Linux under a model of Apple's calls (macos/model.h).  Exits 0, or prints what does
- * not hold.  Nothing here has run on a Mac.
+/* region_macos_test.c - region_macos.c driven on Linux under a model of Apple's calls (macos/model.h).  Exits 0, or prints what
+ * does not hold.  Nothing here has run on a Mac.
  *
  * Compiled and run by tests/core/test_region_macos.py.
  */
@@ -25,7 +25,7 @@
 enum { HOSTILE_REQUESTS = 20000, MAP_JIT = 0x0800 };
 extern int (*const model_listed[])(void *);
 
-/* ---- The model ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The model ------------------------------------------------------------------------------------------------------------- */
 static uint8_t *jit;           /* the one region (A7) */
 static size_t jit_bytes;
 static bool is_writing;        /* the thread's state */
@@ -92,7 +92,7 @@ void sys_icache_invalidate(void *start, size_t bytes) {
 bool il_barrier_prepare(void) { return false; }
 bool il_barrier(void) { return false; }
 
-/* ---- The claims ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The claims ------------------------------------------------------------------------------------------------------------ */
 static bool has_protection(uint64_t address, const char *wanted) {
     char line[512];
     bool is_found = false;

@@ -91,7 +91,7 @@ static uint64_t publish_number(uint32_t number, il_code *code_out) {
     return publish(code, 10, code_out);
 }
 
-/* ---- What the threads do ---------------------------------------------------------------------------------------------------- */
+/* ---- What the threads do --------------------------------------------------------------------------------------------------- */
 static void renew(uint32_t at) {
     slot *each = &slots[at];
     static uint64_t context[3];
@@ -245,7 +245,7 @@ static void *forks(void *argument) {
     return NULL;
 }
 
-/* ---- Start and end ------------------------------------------------------------------------------------------------------------ */
+/* ---- Start and end --------------------------------------------------------------------------------------------------------- */
 static uint64_t used_bytes(void) {
     il_region_info info;
     CHECK(il_region_describe(&info) == IL_OK);
