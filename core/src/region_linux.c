@@ -57,7 +57,8 @@ static _Noreturn void become_writer(int socket, const char *path) {
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)execve(path, arguments, environment);
-    const il_hello hello = {.magic = IL_HELLO_MAGIC, .status = IL_SYSTEM, .error_number = errno, .operation = "execve of the writer"};
+    const il_hello hello = {.magic = IL_HELLO_MAGIC, .status = IL_SYSTEM, .error_number = errno,
+                            .operation = "execve of the writer"};
     (void)send(IL_SOCKET_FD, &hello, sizeof hello, MSG_NOSIGNAL);
     _exit(127);
 }

@@ -94,7 +94,8 @@ static inline void il_shape_forget(il_pass *run) {
 /* Notes where the direct branch at offset goes; returns whether to go on. */
 static inline bool il_branch(il_pass *run, uint32_t offset, uint32_t length, int64_t target) {
     if (target < 0 || target >= (int64_t)run->image->code_bytes)
-        return il_reject(run, IL_RULE_BRANCH_TARGET, offset, run->image->code + offset, length, "the target lies outside the image");
+        return il_reject(run, IL_RULE_BRANCH_TARGET, offset, run->image->code + offset, length,
+                         "the target lies outside the image");
     il_bit_set(run->scratch->targets, (uint32_t)target);
     return !run->is_second || il_branch_again(run, offset, length, target);
 }

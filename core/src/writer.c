@@ -47,7 +47,8 @@ static void name_slot(const il_writer_state *state, uint32_t slot, il_reply *rep
 
 /* Fills pages touched for the first time with traps, so that nothing else surrounds code.  What is free is poison already: only
  * what goes into the slot is written after this. */
-static il_status take_slot(il_writer_state *state, il_arena arena, uint32_t bytes, bool is_charged, il_reply *reply, uint32_t *slot_out) {
+static il_status take_slot(il_writer_state *state, il_arena arena, uint32_t bytes, bool is_charged, il_reply *reply,
+                           uint32_t *slot_out) {
     const il_status status = il_ledger_take(&state->ledger, arena, bytes, is_charged, slot_out);
     if (status != IL_OK) return status;
     name_slot(state, *slot_out, reply);
