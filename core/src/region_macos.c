@@ -17,7 +17,7 @@
 #include "arch.h"
 #include "writer.h"
 
-enum { GUARD_BYTES = 1 << 20, SPAN_BYTES = 2 * GUARD_BYTES + 2 * IL_CODE_VIEW_BYTES, ATTEMPTS_MAX = 16, PAGE_BYTES_MAX = 16384 };
+enum { GUARD_BYTES = 1 << 20, SPAN_BYTES = 2 * GUARD_BYTES + 2 * IL_CODE_VIEW_BYTES, PAGE_BYTES_MAX = 16384 };
 _Static_assert(IL_RODATA_DELTA == IL_CODE_VIEW_BYTES, "the rodata view follows the code view");
 
 /* What the application hands over: any thread may write it at any time. */
@@ -69,25 +69,23 @@ bool il_views_exchange(il_views *views, il_request *request, il_reply *reply_out
     return result == 0;
 }
 
-/* MAP_JIT excludes MAP_FIXED (A2): the code view goes into a hole of an ordinary reservation, by hint (A4), unless another thread
- * was faster.  Guards and constants are no JIT memory, so that their protection can be changed (P1, P4). */
+/* One MAP_JIT region wherever the system puts it (A2: never MAP_FIXED; A4: a hint may be ignored).  Ordinary memory then takes
+ * the place of its ends (A13): guards, and the constants, whose protection can be changed (P1, P4).  No hole is ever left in
+ * which another thread could map something. */
 static il_status map_span(uint8_t **code_out) {
-    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        uint8_t *const span = mmap(NULL, SPAN_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANON, -1, 0), *const hole = span + GUARD_BYTES;
-        if (span == MAP_FAILED) return il_fail(IL_NO_MEMORY, "mmap of the reservation", errno);
-        if (munmap(hole, IL_CODE_VIEW_BYTES) != 0) return il_fail(IL_SYSTEM, "munmap of the hole for the code view", errno);
-        uint8_t *const code = mmap(hole, IL_CODE_VIEW_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANON | MAP_JIT,
-                                   -1, 0);
+    const int anonymous = MAP_PRIVATE | MAP_ANON;
+    uint8_t *const span = mmap(NULL, SPAN_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC, anonymous | MAP_JIT, -1, 0);
+    if (span == MAP_FAILED) return il_fail(IL_UNSUPPORTED, "mmap with MAP_JIT: the entitlement allow-jit is missing?", errno);
+    uint8_t *const code = span + GUARD_BYTES, *const rodata = code + IL_RODATA_DELTA, *const end = rodata + IL_CODE_VIEW_BYTES;
+    if (mmap(span, GUARD_BYTES, PROT_NONE, anonymous | MAP_FIXED, -1, 0) == MAP_FAILED ||
+        mmap(rodata, IL_CODE_VIEW_BYTES, PROT_READ | PROT_WRITE, anonymous | MAP_FIXED, -1, 0) == MAP_FAILED ||
+        mmap(end, GUARD_BYTES, PROT_NONE, anonymous | MAP_FIXED, -1, 0) == MAP_FAILED) {
         const int error_number = errno;
-        *code_out = code;
-        if (code == hole) return IL_OK;
-        (void)munmap(span, GUARD_BYTES);
-        (void)munmap(hole + IL_RODATA_DELTA, IL_CODE_VIEW_BYTES + GUARD_BYTES);
-        if (code == MAP_FAILED)
-            return il_fail(IL_UNSUPPORTED, "mmap with MAP_JIT: the entitlement allow-jit is missing?", error_number);
-        (void)munmap(code, IL_CODE_VIEW_BYTES);
+        (void)munmap(span, SPAN_BYTES);
+        return il_fail(IL_NO_MEMORY, "mmap over the ends of the MAP_JIT region", error_number);
     }
-    return il_fail(IL_NO_MEMORY, "mmap with MAP_JIT at the place that was asked for", 0);
+    *code_out = code;
+    return IL_OK;
 }
 
 il_status il_views_open(const char *writer_path, il_views *views_out) {

@@ -96,7 +96,7 @@ def test_timeline_as_text_goes_to_stderr(cli: Cli) -> None:
     done = cli("mac", "run", "--timeline", HELLO)
 
     assert done.out == "Hello, world!\n"
-    assert "mmap(67108864, rwx, MAP_JIT)" in done.err
+    assert "mmap(136314880, rwx, MAP_JIT)" in done.err
 
 
 def test_profile_of_another_chip_is_refused(cli: Cli) -> None:

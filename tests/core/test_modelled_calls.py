@@ -204,7 +204,7 @@ def test_calls_that_cannot_be_made(modelled_library: bytes) -> None:
 
 
 def test_child_publishes_where_a_second_region_is_allowed(modelled_library: bytes) -> None:
-    switches = {"address-hint": "honoured", "jit-regions": "many"}
+    switches = {"jit-regions": "many"}
     host = Host(Program(ALLOWLIST, modelled_library, switches=switches))
     assert host.open() == OK
     parents = host.open_arena()

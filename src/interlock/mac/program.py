@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from interlock.contract import Profile
 
-# What the core counts on (A4): macOS takes a free address that it is given.
-_SWITCHES = {"address-hint": "honoured"}
 _HEAP_BYTES = 64 << 20
 _BODIES_MAX = 64
 LIBRARY = "libinterlock.dylib"
@@ -74,7 +72,7 @@ class Program:
         switches: Mapping[str, str] | None = None,
     ) -> None:
         self.mac = Mac(profile)
-        self.thread, _ = self.mac.start(switches=_SWITCHES if switches is None else switches)
+        self.thread, _ = self.mac.start(switches=switches or {})
         self._bodies: dict[int, Callable[[tuple[int, ...]], int]] = {}
         self._make_heap()
         if has_copying_callback:
