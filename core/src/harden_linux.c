@@ -107,8 +107,8 @@ il_status il_harden(void) {
     if (prctl(IL_PR_SET_MDWE, IL_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0 && errno != EINVAL)
         return il_fail(IL_SYSTEM, "PR_SET_MDWE", errno);
     const long status = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
-    if (status != 0) return il_fail(IL_UNSUPPORTED, status > 0 ? "a thread has a seccomp filter of its own" : "seccomp",
-                                    status > 0 ? 0 : errno);
+    if (status > 0) return il_fail(IL_UNSUPPORTED, "a thread has a seccomp filter of its own", 0);
+    if (status != 0) return il_fail(IL_UNSUPPORTED, "seccomp", errno);
     il_is_hardened = true;
     return IL_OK;
 }

@@ -184,7 +184,8 @@ static il_status transact(il_request *request, il_reply *reply_out) {
         return IL_OK;
     case IL_REJECTED: return IL_REJECTED;
     case IL_STALE: return il_fail(IL_STALE, "the handle names something that was closed or retired", 0);
-    case IL_INVALID_ARGUMENT: return il_fail(IL_INVALID_ARGUMENT, "the policy is wider than ours or refuses what is not there", 0);
+    case IL_INVALID_ARGUMENT:
+        return il_fail(IL_INVALID_ARGUMENT, "the policy is wider than ours or refuses what is not there", 0);
     case IL_NO_MEMORY: return il_fail(IL_NO_MEMORY, "the arena's quota or the region is used up", 0);
     default: break;
     }

@@ -117,5 +117,6 @@ void il_cache_clean(const uint8_t *start, uint64_t bytes) { (void)start, (void)b
 void il_cache_drop(const uint8_t *start, uint64_t bytes) { sys_icache_invalidate((void *)(uintptr_t)start, bytes); }
 
 /* The Hardened Runtime belongs to the signature of the application. */
-il_status il_harden(void) { return il_fail(IL_UNSUPPORTED, "on macOS the application's signature turns the Hardened Runtime on",
-                                           0); }
+il_status il_harden(void) {
+    return il_fail(IL_UNSUPPORTED, "on macOS the application's signature turns the Hardened Runtime on", 0);
+}

@@ -80,7 +80,8 @@ static bool nudge(bool is_first) {
 il_status il_interrupt(void *const *contexts, uint32_t count) {
     enum { TRIES = 5000 };
     static const struct timespec pause = {.tv_nsec = 200000};
-    for (uint32_t i = 0; i < count; i++) __atomic_store_n(il_interrupt_word((uint64_t)(uintptr_t)contexts[i]), 1, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < count; i++)
+        __atomic_store_n(il_interrupt_word((uint64_t)(uintptr_t)contexts[i]), 1, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_lock(&lock);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     /* A thread that is entering now has been announced before, or finds the instance closed.  Without the barrier: it has its

@@ -382,8 +382,8 @@ static IL_RARE bool check_concerned(pass *run, insn *in, const uint8_t *bytes) {
         run->is_terminated = true; /* nobody knows where a refused instruction leads: no second complaint */
         return reject(run, in->rule, in, "");
     }
-    if (classes_of(in) & run->refused_classes && !reject(run, IL_RULE_POLICY, in,
-                                                         "the policy refuses this class of instructions"))
+    if (classes_of(in) & run->refused_classes &&
+        !reject(run, IL_RULE_POLICY, in, "the policy refuses this class of instructions"))
         return false;
     if (in->stack_writes & 1u << RSP) {
         const uint32_t rule = check_stack_pointer(run, in);
