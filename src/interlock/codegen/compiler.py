@@ -110,8 +110,10 @@ class Compiler:
 
     def __del__(self) -> None:
         """An engine that was not closed leaves no process behind."""
-        with contextlib.suppress(Exception):
+        try:  # noqa: SIM105  (as the interpreter ends, modules are gone, contextlib too)
             self._stop()
+        except Exception:  # noqa: BLE001, S110
+            pass
 
 
 _compilers: weakref.WeakSet[Compiler] = weakref.WeakSet()
