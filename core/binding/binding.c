@@ -16,10 +16,15 @@
 
 enum { PARAMS_MAX = 1000, RESULTS_MAX = 1000 };
 
-/* A parameter or result: its letter (i I f F, see interlock/runtime/externals.py), which integers it takes (s: signed, u:
- * unsigned, b: bool, 0: either sign), and the 8-byte word of il_registers
- * where the platform's C ABI has it; from REGISTER_WORDS on, a word of the stack (of several results: of their slots). */
-typedef struct value_type { uint16_t word; char letter, range; } value_type;
+/* A parameter or result: its letter (interlock/runtime/externals.py), the 8-byte word of il_registers where the platform's C ABI
+ * has it (from REGISTER_WORDS on, a word of the stack; of several results, of their slots), and of an integer which values it
+ * takes: from low to high and, as `I` or `U`, up to 2^64 - 1.  mask: its bits; 0 if it is none. */
+typedef struct value_type {
+    int64_t low, high;
+    uint64_t mask;
+    uint16_t word;
+    char letter;
+} value_type;
 enum { REGISTER_WORDS = sizeof(il_registers) / 8, VECTOR_WORD = offsetof(il_registers, vector) / 8 };
 typedef struct signature {
     uint32_t param_count, result_count, stack_count;
@@ -69,17 +74,24 @@ static PyObject *closed_error;
 /* ---- Values ---------------------------------------------------------------------------------------------------------------- */
 static bool is_vector(char letter) { return letter == 'f' || letter == 'F'; }
 
-static value_type value_type_of(char text, uint32_t word) {
-    const char letter = strchr("SU", text) != NULL ? 'I' : strchr("sub", text) != NULL ? 'i' : text;
-    return (value_type){(uint16_t)word, letter, letter == text ? 0 : text == 'S' ? 's' : text == 'U' ? 'u' : text};
+static value_type value_type_of(char letter, uint32_t word) {
+    if (strchr("fFb", letter) != NULL) return (value_type){.word = (uint16_t)word, .letter = letter};
+    const bool is_wide = strchr("ISU", letter) != NULL;
+    return (value_type){
+        .low = strchr("uU", letter) != NULL ? 0 : is_wide ? INT64_MIN : INT32_MIN,
+        .high = is_wide ? INT64_MAX : letter == 's' ? INT32_MAX : (int64_t)UINT32_MAX,
+        .mask = is_wide ? UINT64_MAX : UINT32_MAX,
+        .word = (uint16_t)word,
+        .letter = letter,
+    };
 }
 
-/* From `ii:F`; s S u U b are integers of one range.  integers: how many integer registers are taken by what comes before the
+/* From `ii:F`.  integers: how many integer registers are taken by what comes before the
  * parameters, besides the result's slots. */
 static signature *parse_signature(const char *text, uint32_t integers) {
     const size_t length = strlen(text), param_count = strcspn(text, ":");
     bool is_good = param_count < length && param_count <= PARAMS_MAX && length - param_count - 1 <= RESULTS_MAX;
-    for (const char *at = text; is_good && at < text + length; at++) is_good = at == text + param_count || strchr("iIfFsSuUb", *at) != NULL;
+    for (size_t i = 0; is_good && i < length; i++) is_good = i == param_count || strchr("iIfFsSuUb", text[i]) != NULL;
     if (!is_good) return (void)PyErr_Format(PyExc_TypeError, "values of these types (%s) cannot be Python objects", text), NULL;
     signature *type = PyMem_Malloc(sizeof *type + length * sizeof *type->values);
     if (type == NULL) return (void)PyErr_NoMemory(), NULL;
@@ -101,65 +113,55 @@ static signature *parse_signature(const char *text, uint32_t integers) {
 }
 
 /* What PyLong_AsLongLongAndOverflow returned -1 for, or what is out of range. */
-static bool odd_integer_from(PyObject *value, long long number, int overflow, value_type type, uint64_t *out) {
-    const bool is_wide = type.letter == 'I';
+static bool odd_integer_from(PyObject *value, long long number, int overflow, const value_type *type, uint64_t *out) {
     if (number == -1 && overflow == 0) {
-        *out = is_wide ? UINT64_MAX : UINT32_MAX;
+        *out = type->mask;
         if (PyErr_Occurred() != NULL) return false;
-        if (type.range != 'u') return true;
+        if (type->low < 0) return true;
     }
-    if (overflow > 0 && is_wide && type.range != 's') {
+    if (overflow > 0 && (type->letter == 'I' || type->letter == 'U')) {
         *out = PyLong_AsUnsignedLongLong(value);
         if (*out != UINT64_MAX || PyErr_Occurred() == NULL) return true;
         PyErr_Clear();
     }
-    return (void)PyErr_Format(PyExc_OverflowError, "%c%s does not hold this integer", type.range == 'u' ? 'u' : 'i', is_wide ? "64" : "32"), false;
+    return (void)PyErr_Format(PyExc_OverflowError, "%c%s does not hold this integer", type->low == 0 ? 'u' : 'i',
+                              type->mask == UINT64_MAX ? "64" : "32"), false;
 }
 
-/* Integers: any value that fits the type, of either sign if its range is not given.  The commonest type, i32 of either sign,
- * comes first here and in value_from: a call is measured with it (a tenth of its time). */
-HOT bool bits_from(PyObject *value, value_type type, uint64_t *out) {
-    if (type.letter == 'i' && type.range == 0) {
+/* Integers: any value that fits the type, of either sign if its letter is i or I. */
+HOT bool bits_from(PyObject *value, const value_type *type, uint64_t *out) {
+    if (type->mask != 0) {
         int overflow = 0;
         const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        if (number == -1 || number < INT32_MIN || number > (long long)UINT32_MAX)
+        if (number == -1 || number < type->low || number > type->high)
             return odd_integer_from(value, number, overflow, type, out);
-        *out = (uint32_t)number;
+        *out = (uint64_t)number & type->mask;
         return true;
     }
-    if (type.range == 'b') {
+    if (type->letter == 'b') {
         *out = value == Py_True;
         return value == Py_True || value == Py_False || ((void)PyErr_Format(PyExc_TypeError, "a bool is wanted here"), false);
-    }
-    if (!is_vector(type.letter)) {
-        int overflow = 0;
-        const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        const bool is_wide = type.letter == 'I', is_unsigned = type.range == 'u';
-        const bool is_in_range = is_wide ? !is_unsigned || number >= 0
-                                         : number >= (is_unsigned ? 0 : INT32_MIN) &&
-                                               number <= (type.range == 's' ? INT32_MAX : (long long)UINT32_MAX);
-        if (number == -1 || !is_in_range) return odd_integer_from(value, number, overflow, type, out);
-        *out = is_wide ? (uint64_t)number : (uint32_t)number;
-        return true;
     }
     const double number = PyFloat_AsDouble(value);
     if (number == -1.0 && PyErr_Occurred() != NULL) return false;
     const float narrow = (float)number;
     *out = 0;
-    if (type.letter == 'F') memcpy(out, &number, sizeof number);
+    if (type->letter == 'F') memcpy(out, &number, sizeof number);
     else memcpy(out, &narrow, sizeof narrow);
     return true;
 }
 
-HOT PyObject *value_from(uint64_t bits, value_type type) {
+HOT PyObject *value_from(uint64_t bits, const value_type *type) {
     double number;
     float narrow;
-    if (type.letter == 'i' && type.range == 0) return PyLong_FromLong((int32_t)(uint32_t)bits);
-    if (type.range == 'b') return PyBool_FromLong((uint32_t)bits != 0);
-    if (type.range == 'u') return PyLong_FromUnsignedLongLong(type.letter == 'i' ? (uint32_t)bits : bits);
-    switch (type.letter) {
-    case 'i': return PyLong_FromLong((int32_t)(uint32_t)bits);
-    case 'I': return PyLong_FromLongLong((int64_t)bits);
+    switch (type->letter) {
+    case 'i':
+    case 's': return PyLong_FromLong((int32_t)(uint32_t)bits);
+    case 'I':
+    case 'S': return PyLong_FromLongLong((int64_t)bits);
+    case 'u':
+    case 'U': return PyLong_FromUnsignedLongLong(bits & type->mask);
+    case 'b': return PyBool_FromLong((uint32_t)bits != 0);
     case 'F': memcpy(&number, &bits, sizeof number); return PyFloat_FromDouble(number);
     default: memcpy(&narrow, &bits, sizeof narrow); return PyFloat_FromDouble((double)narrow);
     }
@@ -184,7 +186,7 @@ static PyObject *tuple_from(const value_type *types, uint32_t count, const il_re
     PyObject *tuple = PyTuple_New((Py_ssize_t)count);
     for (uint32_t i = 0; tuple != NULL && i < count; i++) {
         const uint32_t word = types[i].word;
-        PyObject *value = value_from(word < REGISTER_WORDS ? words[word] : rest[word - REGISTER_WORDS], types[i]);
+        PyObject *value = value_from(word < REGISTER_WORDS ? words[word] : rest[word - REGISTER_WORDS], &types[i]);
         if (value == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) != 0) return Py_DecRef(tuple), NULL;
     }
     return tuple;
@@ -193,7 +195,7 @@ static PyObject *tuple_from(const value_type *types, uint32_t count, const il_re
 static PyObject *results_from(const signature *type, const il_registers *regs, const uint64_t *slots) {
     const value_type *types = type->values + type->param_count;
     if (type->result_count == 0) return Py_IncRef(Py_None), Py_None;
-    if (type->result_count == 1) return value_from(((const uint64_t *)regs)[types[0].word], types[0]);
+    if (type->result_count == 1) return value_from(((const uint64_t *)regs)[types->word], types);
     return tuple_from(types, type->result_count, regs, slots);
 }
 
@@ -205,7 +207,7 @@ HOT PyObject *call_placed(function *self, PyObject *const *args, uint64_t *words
     *regs = (il_registers){.stack = words + REGISTER_WORDS, .stack_count = type->stack_count, .has_vectors = type->has_vectors};
     if (type->result_count > 1) regs->integer[self->exec->is_native ? 0 : 1] = (uint64_t)(uintptr_t)slots;
     for (uint32_t i = 0; i < type->param_count; i++)
-        if (!bits_from(args[i], type->values[i], &words[type->values[i].word])) return NULL;
+        if (!bits_from(args[i], &type->values[i], &words[type->values[i].word])) return NULL;
     il_trap trap;
     /* The caller holds the builtin, which holds self, which holds the owner: all of them outlive the call. */
     void *thread = self->exec->is_shared ? PyEval_SaveThread() : NULL;
@@ -290,12 +292,12 @@ static bool store_results(const host_function *to, PyObject *result, il_register
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return None", to->name), false;
     }
     if (type->result_count == 1)
-        return bits_from(result, values[0], (uint64_t *)regs + values[0].word);
+        return bits_from(result, values, (uint64_t *)regs + values->word);
     enum { TUPLE_SUBCLASS = 1 << 26 };
     if (!(PyType_GetFlags(result->ob_type) & TUPLE_SUBCLASS) || PyTuple_Size(result) != (Py_ssize_t)type->result_count)
         return (void)PyErr_Format(PyExc_TypeError, "host function %s must return a tuple of %u", to->name, type->result_count), false;
     for (uint32_t i = 0; i < type->result_count; i++)
-        if (!bits_from(PyTuple_GetItem(result, (Py_ssize_t)i), values[i], &slots[i])) return false;
+        if (!bits_from(PyTuple_GetItem(result, (Py_ssize_t)i), &values[i], &slots[i])) return false;
     return true;
 }
 
