@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TUTORIALS = sorted((Path(__file__).parents[2] / "docs/tutorial").glob("*.md"))
+TUTORIALS = sorted((Path(__file__).parents[2] / "docs/tutorials").glob("*.md"))
 _BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
