@@ -85,7 +85,10 @@ def linux(cc: str | None = None) -> Toolchain:
         flags=("-D_GNU_SOURCE", "-pthread", "-fPIC", *drop_in_library.cflags()),
         library_flags=("-shared",),
         library_name="-Wl,-soname,{name}",
-        program_flags=("-ldl", "-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed", *drop_in_library.libs()),
+        program_flags=(
+            *("-ldl", "-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed", *drop_in_library.libs()),
+            *(() if cc else ("-lunwind",)),  # gcc and clang link an unwinder unasked
+        ),
     )
 
 
