@@ -56,13 +56,24 @@ class Host:
         (number,) = struct.unpack("<i", self.program.read(at + 8, 4))
         return self.program.text(self.program.read_u64(at)), number
 
-    def call_guarded(self, address: int, argument: int = 0) -> tuple[int, int, int]:
-        """`il_call` of a native function: status, trap kind, result."""
+    def call_guarded(
+        self,
+        address: int,
+        argument: int = 0,
+        *,
+        vmctx: int = 1,
+        stack: tuple[int, int] = (0, 0),
+        stack_bytes_max: int = 0,
+        is_shared: bool = False,
+    ) -> tuple[int, int, int]:
+        """`il_call` of a native function: status, trap kind, result.  stack: address and count of its arguments there."""
         program = self.program
-        execution = program.put(struct.pack("<4Q8B", (1 << 64) - 1, 0, 0, 0, 0, 1, *bytes(6)))
-        funcref = program.put(struct.pack("<3Q", address, 1, 0))
-        registers, trap = program.allocate(152), program.allocate(16)
-        program.write_u64(registers, argument)
+        execution = program.put(
+            struct.pack("<4Q8B", (1 << 64) - 1, 0, 0, stack_bytes_max, is_shared, 1, *bytes(6))
+        )
+        funcref = program.put(struct.pack("<3Q", address, vmctx, 0))
+        registers = program.put(struct.pack("<19Q", argument, *bytes(15), *stack, 0))
+        trap = program.allocate(16)
         status = program.call("il_call", execution, funcref, registers, trap)
         (kind,) = struct.unpack("<I", program.read(trap + 8, 4))
         return status, kind, program.read_u64(registers)

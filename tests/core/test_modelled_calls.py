@@ -33,6 +33,7 @@ from tests.core.modelled_host import (
 )
 
 PAGE = 65536
+STACK_EXHAUSTED = 10  # il_trap_kind
 STATUSES, TRAPS, RULES = range(12), range(16), range(24)
 WRITER_CALLBACK = 3
 
@@ -199,8 +200,28 @@ def test_calls_that_cannot_be_made(modelled_library: bytes) -> None:
     host = published(modelled_library, *returning(1))
 
     assert host.call_guarded(0x1000)[0] == INVALID_ARGUMENT
+    assert host.call_guarded(host.address, vmctx=0)[0] == STALE
+    assert host.call_guarded(host.address, stack=(0, 1))[0] == INVALID_ARGUMENT
+    assert host.call_guarded(host.address, stack=(host.out, 1 << 20))[0] == INVALID_ARGUMENT
     assert host.program.call("il_is_running") & 1 == 0
     assert host.program.call("il_is_interrupted") & 1 == 0
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_stack_of_a_call_is_what_the_embedder_gives(
+    modelled_library: bytes, *, is_shared: bool
+) -> None:
+    """Two words fit below the call, the third one does not."""
+    host = published(modelled_library, *returning(7))
+    arguments = host.program.put(bytes(24))
+
+    def call(count: int) -> tuple[int, int, int]:
+        return host.call_guarded(
+            host.address, stack=(arguments, count), stack_bytes_max=16, is_shared=is_shared
+        )
+
+    assert call(2) == (OK, 0, 7)
+    assert call(3)[:2] == (TRAPPED, STACK_EXHAUSTED)
 
 
 def test_child_publishes_where_a_second_region_is_allowed(modelled_library: bytes) -> None:
