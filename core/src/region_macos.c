@@ -76,10 +76,9 @@ static il_status map_span(uint8_t **code_out) {
     const int anonymous = MAP_PRIVATE | MAP_ANON;
     uint8_t *const span = mmap(NULL, SPAN_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC, anonymous | MAP_JIT, -1, 0);
     if (span == MAP_FAILED) return il_fail(IL_UNSUPPORTED, "mmap with MAP_JIT: the entitlement allow-jit is missing?", errno);
-    uint8_t *const code = span + GUARD_BYTES, *const rodata = code + IL_RODATA_DELTA, *const end = rodata + IL_CODE_VIEW_BYTES;
+    uint8_t *const code = span + GUARD_BYTES, *const rodata = code + IL_RODATA_DELTA;
     if (mmap(span, GUARD_BYTES, PROT_NONE, anonymous | MAP_FIXED, -1, 0) == MAP_FAILED ||
-        mmap(rodata, IL_CODE_VIEW_BYTES, PROT_READ | PROT_WRITE, anonymous | MAP_FIXED, -1, 0) == MAP_FAILED ||
-        mmap(end, GUARD_BYTES, PROT_NONE, anonymous | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        mmap(rodata, IL_CODE_VIEW_BYTES + GUARD_BYTES, PROT_NONE, anonymous | MAP_FIXED, -1, 0) == MAP_FAILED) {
         const int error_number = errno;
         (void)munmap(span, SPAN_BYTES);
         return il_fail(IL_NO_MEMORY, "mmap over the ends of the MAP_JIT region", error_number);

@@ -40,19 +40,30 @@ int pthread_jit_write_with_callback_np(int (*callback)(void *), void *context);
 int pthread_jit_write_protect_supported_np(void);
 void sys_icache_invalidate(void *start, size_t bytes);
 
+static bool is_jit_range(const uint8_t *at, size_t bytes) { return jit != NULL && at < jit + jit_bytes && jit < at + bytes; }
+
+/* Ordinary memory over one end of the region: what is left of it is JIT memory (A13). */
+static void replace_jit(uint8_t *at, size_t bytes, int flags) {
+    uint8_t *const end = jit + jit_bytes;
+    CHECK((flags & MAP_FIXED) && (at == jit || at + bytes == end));
+    if (at == jit) jit += bytes;
+    jit_bytes -= bytes;
+}
+
 void *model_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset) {
     const bool is_jit = (flags & MAP_JIT) != 0, is_writable_code = (protection & PROT_WRITE) && (protection & PROT_EXEC);
     CHECK(!is_writing && fd == -1);                                                              /* T9, A5 */
     CHECK(is_jit == is_writable_code);                                                           /* A1 */
-    if (!is_jit) return mmap(at, bytes, protection, flags, fd, offset);
+    if (!is_jit) {
+        if (is_jit_range(at, bytes)) replace_jit(at, bytes, flags);
+        return mmap(at, bytes, protection, flags, fd, offset);
+    }
     CHECK((flags & MAP_PRIVATE) && (flags & MAP_ANONYMOUS) && !(flags & (MAP_FIXED | MAP_SHARED))); /* A2 */
     CHECK(jit == NULL);                                                                          /* A7 */
     jit = mmap(at, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     jit_bytes = bytes;
     return jit;
 }
-
-static bool is_jit_range(const uint8_t *at, size_t bytes) { return jit != NULL && at < jit + jit_bytes && jit < at + bytes; }
 
 int model_munmap(void *at, size_t bytes) {
     if (is_jit_range(at, bytes)) jit = NULL;

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 _COMMANDS = {
     "run": "compile a WebAssembly program to machine code and run it",
-    "build": "compile typed Python functions, or a .wat text, to a WebAssembly file",
+    "build": "compile typed Python, or a .wat text, to a WebAssembly file",
     "dump": "print a stage of the compilation as text",
     "validate": "check machine code or byte-code without running it",
     "doctor": "try every attack on code memory, and say what protects it here",
