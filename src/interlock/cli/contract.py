@@ -18,6 +18,7 @@ exit status: 0 every rule that could be asked agrees, 1 something differs
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-commands of `contract`."""
+    parser.epilog = "examples:\n  interlock contract import result.jsonl\n"
     commands = parser.add_subparsers(dest="contract_command", metavar="COMMAND", required=True)
     command = commands.add_parser(
         "import",
@@ -47,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
     results = observations.merged(old, new)
     is_kept = args.with_differences or not new.disagreements
     if is_kept:
-        into.write_text(observations.text_of(results), encoding="utf-8")
+        part = into.with_name(f".{into.name}.part")  # so that no half of a file is left
+        part.write_text(observations.text_of(results), encoding="utf-8")
+        part.replace(into)
     if args.json:
         output.print_json({**probe_result.facts(new, results), "kept": is_kept})
     else:
