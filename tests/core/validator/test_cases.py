@@ -158,3 +158,11 @@ def test_misplaced_relocation_is_blamed_on_its_instruction(
 
     assert verdict is not None
     assert (verdict.rule, verdict.offset) == (40, blamed)
+
+
+def test_relocation_of_a_refused_call_is_misplaced(validator: Validator):
+    """A call, then one behind a prefix: its field was not read, and says nothing of the relocation."""
+    code = b"\xe8\0\0\0\0\x66\xe8\0\0\0\0\xc3"
+    found = validator.every(Image(code=code, imports=1, relocations=((1, 4, 0), (7, 4, 0))))
+
+    assert [(violation.rule, violation.offset) for violation in found] == [(40, 5), (17, 5)]

@@ -213,7 +213,14 @@ jmp rax
 # V021 a difference is no sum
 #! table 0 : 0
 movsxd rax, dword ptr [rcx + rax*4]
-sub rax, rcx
+.byte 0x48, 0x2b, 0xc1 # sub rax, rcx, with its result in the field that an addition's would be in
+jmp rax
+---
+# V021 the sum is doubled
+#! table 0 : 0
+movsxd rax, dword ptr [rcx + rax*4]
+add rax, rcx
+add rax, rax
 jmp rax
 ---
 # V021 what is added lies in memory
