@@ -115,6 +115,10 @@ ret
 .inst 0xc8210440 | 1 << 10
 ret
 ---
+# V010 the status of an exclusive store of a pair over its first value
+.inst 0xc8200000 | 1 << 16 | 2 << 10 | 3 << 5 | 1
+ret
+---
 # V010 the status of an exclusive store of a pair over its address
 .inst 0xc8200000 | 3 << 16 | 2 << 10 | 3 << 5 | 1
 ret
