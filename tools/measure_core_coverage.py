@@ -152,7 +152,10 @@ def measure_macos(build: ModuleType, work: Path) -> Flags:
             "-q",
             "-p",
             "no:randomly",
-            *(str(ROOT / f"tests/core/test_modelled_{each}.py") for each in ("mac", "calls")),
+            *(
+                str(ROOT / f"tests/core/test_modelled_{each}.py")
+                for each in ("mac", "calls", "traps")
+            ),
         ]
     )
     run_examples()

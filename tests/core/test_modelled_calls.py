@@ -1,29 +1,23 @@
-"""The rest of the core's interface in its build for Apple silicon, on the modelled Mac: texts, limits, handles, memories, signals."""
+"""The rest of the core's interface in its build for Apple silicon, on the modelled Mac: texts, limits, handles, memories."""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("unicorn", reason="needs unicorn (the extra mac)")
 pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
 
-import interlock
 from interlock.core import library as native
-from interlock.mac import Program, libsystem
-from interlock.runtime import pipeline
-from interlock.runtime.modelled import ModelledInstance
+from interlock.mac import Program
 from tests.core.modelled_host import (
     ALLOWLIST,
     ARENA_BYTES,
-    BTI_C,
     INVALID_ARGUMENT,
     NO_MEMORY,
     OK,
     REJECTED,
-    RETURN,
     STALE,
     TRAPPED,
     UNSUPPORTED,
@@ -239,80 +233,3 @@ def test_child_publishes_where_a_second_region_is_allowed(modelled_library: byte
     assert host.address != first
     assert host.program.call_address(host.address) == 3
     assert host.program.call_address(first) == 1
-
-
-def test_fault_that_is_not_ours_goes_to_the_handler_from_before(modelled_library: bytes) -> None:
-    """A chain of handlers: the program's own was there first."""
-    host = published(modelled_library, *returning(1))
-    program = host.program
-    seen: list[int] = []
-
-    def handler(arguments: tuple[int, ...]) -> int:
-        number, _, context = arguments[:3]
-        seen.append(number)
-        mcontext = program.read_u64(context + 48)
-        program.write_u64(mcontext + 16 + 32 * 8, libsystem.RETURN_STUB)  # pc
-        return 0
-
-    action = program.put(struct.pack("<QIi", program.function(handler), 0, 0x40))  # SA_SIGINFO
-    assert program.call_system("sigaction", 10, action, 0) == 0
-    assert program.call("il_traps_install") == OK
-    assert program.call("il_traps_install") == OK
-
-    program.call_address(program.library.base + (1 << 20))  # data of the library: not executable
-
-    assert seen == [10]
-
-
-def test_thread_has_a_record_from_its_first_call_to_its_end(modelled_library: bytes) -> None:
-    host = published(modelled_library, *returning(42))
-    program, mac = host.program, host.program.mac
-    main, process = program.thread, program.thread.process
-    program.thread = mac.add_thread(process, process.model.create_thread("second"))
-
-    assert host.call_guarded(host.address) == (OK, 0, 42)
-    assert host.publish(host.open_arena(), *returning(43)) == OK
-    ((key, record),) = program.thread.specific.items()
-    program.call_address(process.destructors[key - 1], record)
-
-    program.thread = main
-    assert host.call_guarded(host.address) == (OK, 0, 43)
-    assert main.specific[key] == record  # used again
-
-
-def test_interrupt_from_a_host_function_ends_the_call(modelled_library: bytes) -> None:
-    program = Program(ALLOWLIST, modelled_library)
-    module = pipeline.read_wat(
-        """(module
-          (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
-          (memory (export "memory") 1)
-          (func (export "_start") (loop $again (drop (call $yield)) (br $again))))"""
-    )
-    with ModelledInstance(program, module, interlock.Wasi()) as instance:
-        contexts = program.put(struct.pack("<Q", instance._vmctx))
-        (wanted,) = instance._host_functions
-
-        def interrupt() -> int:
-            return program.call("il_interrupt", contexts, 1)
-
-        instance._host_functions = [replace(wanted, call=interrupt)]
-
-        with pytest.raises(interlock.Trap, match="interrupted"):
-            instance.run()
-
-
-def test_load_in_a_linear_memory_out_of_bounds_is_told_apart(modelled_library: bytes) -> None:
-    host = published(
-        modelled_library,
-        BTI_C,
-        0xF9400000,
-        RETURN,  # ldr x0, [x0]
-    )
-    program = host.program
-    memory = program.allocate(32)
-    assert program.call("il_memory_open", PAGE, PAGE, memory) == OK
-    assert program.call("il_traps_install") == OK
-
-    status, kind, _ = host.call_guarded(host.address, program.read_u64(memory) + PAGE)
-
-    assert (status, kind) == (TRAPPED, 5)

@@ -6,7 +6,7 @@ fault comes to is `contract.Process`'s to say; here are registers, addresses and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -105,6 +105,11 @@ class GuestThread:
         """Where its thread-local variables lie."""
         return self.stack_address + _ERRNO_BYTES + _SELF_BYTES
 
+    def send(self, number: int) -> None:
+        """A signal, which waits until it can be delivered; one of each number at a time."""
+        if number not in self.pending:
+            self.pending.append(number)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
@@ -170,13 +175,14 @@ class Mac:
             fork_handlers=list(parent.fork_handlers),
         )
         self.spaces.fork(parent.model, model)
-        copy = GuestThread(
+        copy = replace(
+            thread,
             process=child,
             model=only,
-            registers=thread.registers,
-            stack_address=thread.stack_address,
             callers=list(thread.callers),
             interrupted=list(thread.interrupted),
+            specific=dict(thread.specific),
+            pending=[],
         )
         self.threads.append(copy)
         return copy

@@ -166,7 +166,7 @@ def _sigmask(mac: Mac, thread: GuestThread) -> None:
 
 @service("_raise")
 def _raise(mac: Mac, thread: GuestThread) -> None:
-    thread.pending.append(mac.cpu.x(0) & 0xFFFFFFFF)
+    thread.send(mac.cpu.x(0) & 0xFFFFFFFF)
     mac.cpu.set_x(0, 0)
 
 
@@ -174,7 +174,7 @@ def _raise(mac: Mac, thread: GuestThread) -> None:
 def _pthread_kill(mac: Mac, thread: GuestThread) -> None:
     target = mac.thread_at(thread.process, mac.cpu.x(0))
     if target is not None:
-        target.pending.append(mac.cpu.x(1) & 0xFFFFFFFF)
+        target.send(mac.cpu.x(1) & 0xFFFFFFFF)
     mac.cpu.set_x(0, 0 if target is not None else ERRNO["ESRCH"])
 
 
