@@ -228,8 +228,10 @@ bool il_views_exchange(il_views *views, il_request *request, il_reply *reply_out
         for (int yields = 0; il_now() < end && yields < YIELDS_MAX && poll(&reply, 1, 0) == 0; yields++) (void)sched_yield();
         do moved = read(views->replies, reply_out, sizeof *reply_out);
         while (moved < 0 && errno == EINTR);
-        is_pulled = sched_getcpu() != request->cpu || il_now() < end;
-        if (moved == (ssize_t)sizeof *reply_out) return true;
+        if (moved == (ssize_t)sizeof *reply_out) {
+            is_pulled = sched_getcpu() != request->cpu || il_now() < end;
+            return true;
+        }
     }
     *failure_out = (il_failure){"the writer process has ended", moved < 0 ? errno : 0};
     return false;
