@@ -38,7 +38,11 @@ void il_relocate(uint8_t *code, const il_relocation *relocation, uint32_t slot_o
         instruction = (instruction & 0x9f00001f) | (pages & 3) << 29 | (pages >> 2 & 0x7ffff) << 5;
         break;
     }
-    default: instruction = (instruction & 0xffc003ff) | (constant & 0xfff) >> il_lo12_log2(relocation->kind) << 10;
+    default: {
+        const int32_t log2 = il_lo12_log2(relocation->kind);
+        if (log2 < 0) __builtin_trap(); /* the validator accepts no other kind */
+        instruction = (instruction & 0xffc003ff) | (constant & 0xfff) >> log2 << 10;
+    }
     }
     memcpy(code + relocation->offset, &instruction, sizeof instruction);
 }
