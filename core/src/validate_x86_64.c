@@ -39,8 +39,6 @@ typedef struct insn {
     uint32_t stack_writes; /* the same without the push-like changes of rsp */
 } insn;
 
-typedef il_pass pass;
-
 static const il_x86_row trap_row = {IL_X86_W0, 0, IL_CLASS_TRAP, 0, IL_CHECK_TRAP, 0, 0, 0, 0};
 static const il_x86_row nop_row = {IL_X86_W0, 0, IL_CLASS_NOP, 0, IL_CHECK_NONE, 0, 0, 0, 0};
 
@@ -280,12 +278,12 @@ static IL_RARE void read_operands(const uint8_t *start, insn *out) {
 }
 
 /* ---- Rules for one instruction ------------------------------------------------------------------------------------------- */
-static bool reject(pass *run, uint32_t rule, const insn *in, const char *detail) {
+static bool reject(il_pass *run, uint32_t rule, const insn *in, const char *detail) {
     return il_reject(run, rule, run->last_offset, run->image->code + run->last_offset, in->length, detail);
 }
 
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
-static uint32_t check_stack_pointer(const pass *run, const insn *in) {
+static uint32_t check_stack_pointer(const il_pass *run, const insn *in) {
     const bool is_reg_form = in->mod == 3;
     if (!(in->rex & REX_W)) return IL_RULE_RESERVED_REGISTER;
     switch (in->row->check) {
@@ -304,7 +302,7 @@ static uint32_t check_stack_pointer(const pass *run, const insn *in) {
     }
 }
 
-static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t end) {
+static bool is_rip_operand_constant(const il_pass *run, const insn *in, uint32_t end) {
     const uint32_t has = in->row->attributes;
     const uint32_t log2 = in->row->memory_log2 + ((in->rex & REX_W) && (has & IL_X86_MEMORY_W) ? 1u : 0u) +
                           (in->vector_256 && (has & IL_X86_MEMORY_L) ? 1u : 0u) +
@@ -315,7 +313,7 @@ static bool is_rip_operand_constant(const pass *run, const insn *in, uint32_t en
 }
 
 /* Follows the jump-table shape over every instruction which is no branch. */
-static void track_shape(pass *run, const insn *in) {
+static void track_shape(il_pass *run, const insn *in) {
     const uint32_t check = in->row->check;
     /* Where there is no memory operand or it has no base, base is none of the registers that an addition could name. */
     if (check == IL_CHECK_TABLE_LOAD && in->index != NO_REGISTER && in->scale_log2 == 2 && in->disp == 0 && in->reg != in->base) {
@@ -334,7 +332,7 @@ static void track_shape(pass *run, const insn *in) {
 }
 
 /* Relocations are consumed in step with the code.  relocated_out: the instruction's target is an import. */
-static bool check_relocation(pass *run, const insn *in, bool *relocated_out) {
+static bool check_relocation(il_pass *run, const insn *in, bool *relocated_out) {
     const il_relocation *relocation = &run->image->relocations[run->next_relocation];
     const uint32_t end = run->last_offset + in->length;
     const bool is_branch = in->row->check == IL_CHECK_CALL || in->row->check == IL_CHECK_JMP;
@@ -349,7 +347,7 @@ static bool check_relocation(pass *run, const insn *in, bool *relocated_out) {
            reject(run, IL_RULE_RELOCATION_TARGET, in, "the import index is past the table");
 }
 
-static bool check_branch(pass *run, const insn *in, bool is_relocated) {
+static bool check_branch(il_pass *run, const insn *in, bool is_relocated) {
     const uint32_t check = in->row->check, offset = run->last_offset;
     if (check == IL_CHECK_RM0 || check == IL_CHECK_RM2)
         return in->rm == (check == IL_CHECK_RM2 ? 2 : 0) ||
@@ -368,11 +366,11 @@ static uint32_t classes_of(const insn *in) {
     return in->row->classes | (in->marks & MARK_LOCK ? (uint32_t)IL_CLASS_ATOMIC : 0);
 }
 
-static bool has_relocation_before(const pass *run, uint32_t end) {
+static bool has_relocation_before(const il_pass *run, uint32_t end) {
     return run->next_relocation < run->image->relocation_count && run->image->relocations[run->next_relocation].offset < end;
 }
 
-static IL_RARE bool check_concerned(pass *run, insn *in, const uint8_t *bytes) {
+static IL_RARE bool check_concerned(il_pass *run, insn *in, const uint8_t *bytes) {
     const uint32_t end = run->last_offset + in->length;
     bool is_relocated = false;
     if (in->rule == 0) read_operands(bytes, in);
@@ -399,7 +397,7 @@ static IL_RARE bool check_concerned(pass *run, insn *in, const uint8_t *bytes) {
 }
 
 /* bytes: of the instruction at last_offset, as decode was given them. */
-static inline bool check_instruction(pass *run, insn *in, const uint8_t *bytes) {
+static inline bool check_instruction(il_pass *run, insn *in, const uint8_t *bytes) {
     const uint32_t classes = classes_of(in);
     const uint32_t concerns = in->rule | (classes & run->refused_classes) | run->shape_live | in->is_suspect |
                               (in->row->check >= IL_CHECK_TABLE_LOAD);

@@ -1,5 +1,5 @@
 /* writer.h - the writer: the only code that writes code memory.  No system calls, so that tests and fuzzers drive it in
- * process; writer_main.c gives it the real views and the socket.
+ * process; writer_main.c gives it the real views and the pipes.
  */
 #ifndef IL_WRITER_H
 #define IL_WRITER_H

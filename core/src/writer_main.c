@@ -96,11 +96,7 @@ static void send_hello(const int descriptors[IL_FD_COUNT]) {
         char bytes[CMSG_SPACE(IL_FD_COUNT * sizeof *descriptors)];
     } control = {.bytes = {0}};
     struct iovec part = {.iov_base = &hello, .iov_len = sizeof hello};
-    struct msghdr packet = {0};
-    packet.msg_iov = &part;
-    packet.msg_iovlen = 1;
-    packet.msg_control = control.bytes;
-    packet.msg_controllen = sizeof control.bytes;
+    struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
     struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;

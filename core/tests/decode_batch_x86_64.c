@@ -29,7 +29,7 @@ __attribute__((visibility("default"))) void decode_batch(const uint8_t *cases, u
     for (uint32_t index = 0; index < count; index++) {
         uint32_t rule = 0;
         insn in;
-        pass run = {.image = &image, .scratch = &batch_scratch, .report = keep_first, .context = &rule};
+        il_pass run = {.image = &image, .scratch = &batch_scratch, .report = keep_first, .context = &rule};
         il_shape_forget(&run);
         memset(code, 0xCC, sizeof code);
         memcpy(code, cases + (size_t)index * CASE_BYTES, CASE_BYTES);
