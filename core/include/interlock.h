@@ -165,7 +165,6 @@ IL_API il_status il_validate(const il_image *image, const il_policy *policy, uin
 typedef enum il_writer {
     IL_WRITER_NONE = 0,     /* nobody: no region is open, its writer is gone, or it is the parent process's */
     IL_WRITER_PROCESS = 1,  /* a process of its own, which has the only writable view */
-    IL_WRITER_ALIAS = 2,    /* a writable view in this process */
     IL_WRITER_CALLBACK = 3, /* a thread of this process inside the core's write callback: macOS on Apple silicon */
     IL_WRITER_ANYONE = 4    /* every thread of this process: macOS on Intel, whose MAP_JIT memory is writable and executable */
 } il_writer;
