@@ -1,8 +1,6 @@
 /* calls.c - calling published code, and the gates through which it calls back. */
 #include "library.h"
 
-#include <stddef.h>
-
 _Static_assert(offsetof(il_activation, exit_sp) == 0 && offsetof(il_activation, registers) == 8, "calls.S");
 _Static_assert(offsetof(il_registers, vector) == 64 && offsetof(il_registers, stack) == 128 &&
                    offsetof(il_registers, stack_count) == 136 && offsetof(il_registers, has_vectors) == 144,

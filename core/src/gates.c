@@ -4,7 +4,6 @@
  * slices, and between two of them an interrupt ends it (the instance is closed then, so nobody sees what is half done).  Other
  * threads may run in the same instance: lengths are read once, and only grow.
  */
-#include <stddef.h>
 #include <string.h>
 
 #include "library.h"

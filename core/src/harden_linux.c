@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>

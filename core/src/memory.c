@@ -1,6 +1,5 @@
 /* memory.c - linear memories and tables: reservations whose start never moves. */
 #include <errno.h>
-#include <stddef.h>
 #include <sys/mman.h>
 
 #include "library.h"

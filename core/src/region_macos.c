@@ -9,12 +9,9 @@
 
 #include <errno.h>
 #include <libkern/OSCacheControl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "arch.h"
 #include "writer.h"
 
 enum { GUARD_BYTES = 1 << 20, SPAN_BYTES = 2 * GUARD_BYTES + 2 * IL_CODE_VIEW_BYTES, PAGE_BYTES_MAX = 16384 };

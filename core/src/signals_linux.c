@@ -1,7 +1,5 @@
 /* signals_linux.c - signals, timers and stacks of threads on Linux. */
-
 #include <errno.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>

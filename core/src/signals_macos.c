@@ -4,9 +4,7 @@
  * each on with pthread_kill.  A timer fires once; its own thread's handler asks for the next, so that nothing is left of a timer
  * that was stopped, or of a thread that has ended.
  */
-
 #include <errno.h>
-#include <pthread.h>
 #include <sys/event.h>
 #include <sys/ucontext.h>
 #include <time.h>

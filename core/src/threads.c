@@ -4,8 +4,6 @@
  * code, 2 makes all threads execute a full barrier, 3 reads every record.  That barrier comes after the other's store, which is
  * then seen, or before it and so before its load, which then finds nothing to enter (docs/decisions/0009).
  */
-
-#include <stddef.h>
 #include <time.h>
 
 #include "library.h"

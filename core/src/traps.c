@@ -5,8 +5,6 @@
  * and the alternate stack stay right.  It takes no lock and reads only its own thread's state.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stddef.h>
 #include <time.h>
 
 #include "arch.h"

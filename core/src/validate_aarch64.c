@@ -6,8 +6,6 @@
  *
  * Reserved: x18, which the platform owns on macOS, and sp, which moves by at most a frame at a time.
  */
-#include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "../tables/aarch64_table.h"

@@ -3,9 +3,6 @@
  * One linear pass: decode from the table, apply the rules that need one instruction, note starts and branch targets in two
  * bitmaps.  What the table does not list is refused.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "../tables/x86_64_table.h"
