@@ -94,7 +94,7 @@ static void close_all(int *descriptors, uint32_t count) {
 /* descriptors_out: the caller closes what is not -1, whatever the result. */
 static il_status receive_hello(int socket, int descriptors_out[IL_FD_COUNT], int *pid_out) {
     static char operation[sizeof((il_hello *)0)->operation]; /* il_last_failure refers to it; opening is serialised */
-    const struct timeval patience = {.tv_sec = HELLO_SECONDS}, forever = {0};
+    const struct timeval patience = {.tv_sec = HELLO_SECONDS};
     il_hello hello;
     union {
         struct cmsghdr header;
@@ -106,12 +106,10 @@ static il_status receive_hello(int socket, int descriptors_out[IL_FD_COUNT], int
     (void)setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     do got = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
-    int error_number = got < 0 ? errno : 0;
+    if (got <= 0) return il_fail(IL_SYSTEM, "the writer gave no sign of life", got < 0 ? errno : 0);
     const struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
-    if (got > 0 && header != NULL && header->cmsg_type == SCM_RIGHTS)
+    if (header != NULL && header->cmsg_type == SCM_RIGHTS)
         memcpy(descriptors_out, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
-    (void)setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
-    if (got <= 0) return il_fail(IL_SYSTEM, "the writer gave no sign of life", error_number);
     if (got != (ssize_t)sizeof hello || hello.magic != IL_HELLO_MAGIC) return il_fail(IL_PROTOCOL, "hello of the writer", 0);
     if (hello.status != IL_OK) {
         memcpy(operation, hello.operation, sizeof operation - 1);
