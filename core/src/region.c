@@ -45,11 +45,6 @@ static il_status track_forks(uint32_t reservation) {
     return IL_OK;
 }
 
-static void untrack_forks(uint32_t reservation) {
-    (void)munmap(families[reservation], sizeof **families);
-    families[reservation] = NULL;
-}
-
 static bool are_forks_alive(uint32_t reservation) {
     family *each = families[reservation];
     if (__atomic_load_n(&each->begun, __ATOMIC_SEQ_CST) != __atomic_load_n(&each->arrived, __ATOMIC_SEQ_CST)) return true;
@@ -123,7 +118,8 @@ static il_status open_own(void) {
     if (status != IL_OK) return status;
     status = il_views_open(writer_path, &views);
     if (status != IL_OK) {
-        untrack_forks(il_reservations);
+        (void)munmap(families[il_reservations], sizeof **families);
+        families[il_reservations] = NULL;
         return status;
     }
     il_code_bases[il_reservations] = views.code_base;

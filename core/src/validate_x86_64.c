@@ -281,7 +281,6 @@ static bool reject(il_pass *run, uint32_t rule, const insn *in, const char *deta
 
 /* The only explicit writes of rsp: add, sub and lea by at most a frame, mov from rbp, and alignment.  0 or the rule broken. */
 static uint32_t check_stack_pointer(const il_pass *run, const insn *in) {
-    const bool is_reg_form = in->mod == 3;
     if (!(in->rex & REX_W)) return IL_RULE_RESERVED_REGISTER;
     switch (in->row->check) {
     case IL_CHECK_ADJUST:
@@ -293,7 +292,7 @@ static uint32_t check_stack_pointer(const il_pass *run, const insn *in) {
         if (il_frame_rule(run->policy, in->disp) != 0) return il_frame_rule(run->policy, in->disp);
         return in->base == RSP || in->disp <= 0 ? 0 : IL_RULE_RESERVED_REGISTER;
     case IL_CHECK_COPY:
-        return is_reg_form && (in->opcode == 0x89 ? in->reg : in->rm) == RBP ? 0 : IL_RULE_RESERVED_REGISTER;
+        return !in->is_memory && (in->opcode == 0x89 ? in->reg : in->rm) == RBP ? 0 : IL_RULE_RESERVED_REGISTER;
     default:
         return IL_RULE_RESERVED_REGISTER;
     }
