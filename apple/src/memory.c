@@ -120,7 +120,7 @@ static bool is_over_limit(const struct request *request) {
         return false;
     }
     bool is_many = il_mac.switches[IL_SWITCH_JIT_REGIONS] == IL_JIT_REGIONS_MANY;
-    return (il_is_entitled(IL_GRANTS_SINGLE_JIT) || !is_many) && il_map_has_jit();
+    return (il_is_entitled(IL_GRANTS_SINGLE_JIT) || !is_many) && il_map_has_jit(0, UINTPTR_MAX);
 }
 
 static uintptr_t kernel_mmap(const struct request *request, uintptr_t address, size_t bytes, int protection, int flags) {
@@ -360,16 +360,6 @@ IL_APPLE_API int mprotect(void *address, size_t bytes, int protection) {
     return status;
 }
 
-static bool has_jit(uintptr_t start, uintptr_t end) {
-    struct il_entry *stop;
-    for (struct il_entry *entry = il_map_from(start, &stop); entry < stop && entry->start < end; entry++) {
-        if (entry->is_jit && !entry->is_lost) {
-            return true;
-        }
-    }
-    return false;
-}
-
 IL_APPLE_API int madvise(void *address, size_t bytes, int advice) {
     uintptr_t start = (uintptr_t)address;
     bool is_zeroing = advice == MADV_ZERO || advice == MADV_ZERO_WIRED_PAGES;
@@ -382,7 +372,7 @@ IL_APPLE_API int madvise(void *address, size_t bytes, int advice) {
     }
     il_lock(&mask);
     int status = -1;
-    if (is_zeroing && il_holds(IL_RULE_P6) && has_jit(start, start + bytes)) {
+    if (is_zeroing && il_holds(IL_RULE_P6) && il_map_has_jit(start, start + bytes)) {
         il_refuse(IL_RULE_P6, "madvise", 0);
     } else {
         status = (int)syscall(SYS_madvise, start, round_up(bytes), MADV_DONTNEED);

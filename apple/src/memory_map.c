@@ -75,14 +75,10 @@ void il_map_clip(uintptr_t start, uintptr_t end) {
 }
 
 bool il_map_remove(uintptr_t start, uintptr_t end) {
-    bool had_jit = false;
+    bool had_jit = il_map_has_jit(start, end);
     il_map_clip(start, end);
     size_t first = index_of(start);
-    size_t stop = first;
-    for (; stop < count && entries[stop].end <= end; stop++) {
-        had_jit = had_jit || (entries[stop].is_jit && !entries[stop].is_lost);
-    }
-    remove_at(first, stop - first);
+    remove_at(first, index_of(end) - first);
     return had_jit;
 }
 
@@ -113,8 +109,8 @@ void il_map_merge(uintptr_t start, uintptr_t end) {
     }
 }
 
-bool il_map_has_jit(void) {
-    for (size_t i = 0; i < count; i++) {
+bool il_map_has_jit(uintptr_t start, uintptr_t end) {
+    for (size_t i = index_of(start); i < count && entries[i].start < end; i++) {
         if (entries[i].is_jit && !entries[i].is_lost) {
             return true;
         }

@@ -61,7 +61,8 @@ void il_map_insert(const struct il_entry *entry);
 /* Join neighbours that are alike, around the range. */
 void il_map_merge(uintptr_t start, uintptr_t end);
 
-bool il_map_has_jit(void);
+/* Whether there is JIT memory in the range. */
+bool il_map_has_jit(uintptr_t start, uintptr_t end);
 
 /* Whether the thread switch governs it. */
 bool il_is_switched(const struct il_entry *entry);
@@ -73,7 +74,7 @@ int il_actual_protection(const struct il_entry *entry);
 enum il_mode il_map_mode(void);
 void il_map_set_mode(enum il_mode mode);
 
-/* Whether the range meets a switched entry.  Needs no lock: answers no quickly for memory far from all JIT memory. */
+/* Whether the range lies between the ends of all JIT memory there ever was: if not, it meets no switched entry.  Needs no lock. */
 bool il_may_be_jit(uintptr_t start, size_t bytes);
 
 /* In a forked child of a system that does not hand JIT memory on (K1). */
