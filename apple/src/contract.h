@@ -75,7 +75,8 @@ bool il_holds(enum il_rule_id id);
 /* The rule's first effect of a kind for this process; NULL if there is none. */
 const struct il_effect *il_effect(enum il_rule_id id, enum il_effect_kind kind);
 
-/* `settings` applied to `mac_out`; false if a word is not understood, which is then `bad_word_out` with its length. */
+/* `settings` applied to `mac_out`; false if a word is not understood, which is then `bad_word_out` with its length,
+ * 0 for a text that is too long. */
 bool il_settings_parse(const char *settings, struct il_mac *mac_out, const char **bad_word_out, size_t *bad_bytes_out);
 
 static inline bool il_is_native(void) {

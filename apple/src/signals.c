@@ -109,7 +109,7 @@ static int take(int number) {
 
 IL_APPLE_API int sigaction(int number, const struct sigaction *restrict action, struct sigaction *restrict old_out) {
     sigset_t mask;
-    struct sigaction old;
+    struct sigaction old = {0}; /* not written for the C library's own signals, which are refused */
     if (number <= 0 || number >= SIGNALS) {
         return il_kernel_sigaction(number, action, old_out);
     }
