@@ -14,6 +14,16 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { ADD, SUBTRACT, MULTIPLY, NUMBER, RESULT, TEMPLATE_COUNT };
+#define OPERATIONS "+-*"
+
+struct template {
+    unsigned char code[16];
+    size_t bytes;
+    size_t immediate_at; /* of 4 bytes; 0 if there is none */
+    int pops, pushes;
+};
+
 #if defined(__x86_64__)
 #include "calculator_x86_64.h"
 #else

@@ -1,14 +1,4 @@
 /* calculator_aarch64.h - the templates of calculator.c; the machine's stack is the calculator's, 16 bytes for each number. */
-enum { ADD, SUBTRACT, MULTIPLY, NUMBER, RESULT, TEMPLATE_COUNT };
-#define OPERATIONS "+-*"
-
-struct template {
-    unsigned char code[16];
-    size_t bytes;
-    size_t immediate_at; /* of 4 bytes; 0 if there is none */
-    int pops, pushes;
-};
-
 #define POP_BOTH 0xe1, 0x07, 0x41, 0xf8, 0xe0, 0x07, 0x41, 0xf8 /* ldr x1, [sp], #16; ldr x0, [sp], #16 */
 #define PUSH 0xe0, 0x0f, 0x1f, 0xf8                             /* str x0, [sp, #-16]! */
 

@@ -1,14 +1,4 @@
 /* calculator_x86_64.h - the templates of calculator.c; the machine's stack is the calculator's. */
-enum { ADD, SUBTRACT, MULTIPLY, NUMBER, RESULT, TEMPLATE_COUNT };
-#define OPERATIONS "+-*"
-
-struct template {
-    unsigned char code[16];
-    size_t bytes;
-    size_t immediate_at; /* of 4 bytes; 0 if there is none */
-    int pops, pushes;
-};
-
 static const struct template TEMPLATES[TEMPLATE_COUNT] = {
     [ADD] = {{0x59, 0x58, 0x01, 0xc8, 0x50}, 5, 0, 2, 1},            /* pop rcx; pop rax; add eax, ecx; push rax */
     [SUBTRACT] = {{0x59, 0x58, 0x29, 0xc8, 0x50}, 5, 0, 2, 1},       /* pop rcx; pop rax; sub eax, ecx; push rax */
