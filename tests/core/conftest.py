@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interlock.core import library
+from tools.build_wheels import load_core_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +52,8 @@ def in_child(core_directory: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def modelled_library(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def modelled_library(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The core's library for Apple silicon, as core/build.py makes it."""
-    spec = importlib.util.spec_from_file_location("core_build", repository / "core/build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    (made,) = module.build_modelled(tmp_path_factory.mktemp("modelled"))
+    (made,) = load_core_build().build_modelled(tmp_path_factory.mktemp("modelled"))
     data: bytes = made.read_bytes()
     return data

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import struct
-import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from interlock import contract
+from tools.build_wheels import load_core_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import ModuleType
 
 lief = pytest.importorskip("lief", reason="needs lief")
 capstone = pytest.importorskip("capstone", reason="needs capstone")
@@ -37,20 +35,10 @@ PAGE_BYTES: Final = 16384
 FORBIDDEN: Final = {"syscall", "sysenter", "svc", "mrs", "msr"}  # I3: mrs of ctr_el0 too
 
 
-def _load_build(repository: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("core_build", repository / "core/build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def built(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Builds a target, once, and returns the directory of its files."""
-    build = _load_build(repository)
+    build = load_core_build()
 
     @functools.cache
     def of_target(target: str) -> Path:
@@ -61,10 +49,10 @@ def built(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     return of_target
 
 
-def test_targets_are_two_architectures_on_two_systems(repository: Path) -> None:
+def test_targets_are_two_architectures_on_two_systems() -> None:
     names = {f"{arch}-{system}" for arch in ARCHES for system in ("linux", "macos")}
 
-    assert set(_load_build(repository).TARGETS) == names
+    assert set(load_core_build().TARGETS) == names
 
 
 # ---- Linux -------------------------------------------------------------------------------------------------------------------
