@@ -13,6 +13,8 @@ import pytest
 from interlock import contract
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.apple.conftest import Run, Toolchain
 
 TEXT = Path(__file__).parent / "mistakes.txt"
@@ -68,18 +70,28 @@ def parse(text: str) -> list[Mistake]:
 MISTAKES = parse(TEXT.read_text(encoding="utf-8"))
 
 
+@pytest.fixture
+def compiled_with(
+    toolchain: Toolchain, repository: Path, tmp_path: Path
+) -> Callable[[Mistake], Path]:
+    """Compiles the example with a mistake in it."""
+    examples = repository / "examples/apple"
+
+    def compile_with(mistake: Mistake) -> Path:
+        example = (examples / "calculator.c").read_text(encoding="utf-8")
+        source = tmp_path / "calculator.c"
+        source.write_text(mistake.apply_to(example), encoding="utf-8")
+        flags = (f"-I{examples}", "-Wno-unused-function")
+        return toolchain.compile(tmp_path / "calculator", source, flags=flags)
+
+    return compile_with
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.name)
 def test_mistake_comes_to_what_the_contract_says(
-    toolchain: Toolchain, mistake: Mistake, repository: Path, tmp_path: Path
+    toolchain: Toolchain, mistake: Mistake, compiled_with: Callable[[Mistake], Path]
 ) -> None:
-    examples = repository / "examples/apple"
-    source = tmp_path / "calculator.c"
-    source.write_text(
-        mistake.apply_to((examples / "calculator.c").read_text(encoding="utf-8")), encoding="utf-8"
-    )
-    program = toolchain.compile(
-        tmp_path / "calculator", source, flags=(f"-I{examples}", "-Wno-unused-function")
-    )
+    program = compiled_with(mistake)
 
     for profile in PROFILES:
         settings = f"profile={profile} verbose=1 {mistake.settings}"
@@ -100,17 +112,11 @@ def _describe(run: Run) -> str:
 
 
 def test_kills_come_with_the_messages_of_their_rules(
-    toolchain: Toolchain, repository: Path, tmp_path: Path
+    toolchain: Toolchain, compiled_with: Callable[[Mistake], Path]
 ) -> None:
-    mistake = next(each for each in MISTAKES if each.name == "callback-not-listed")
-    source = tmp_path / "calculator.c"
-    example = (repository / "examples/apple/calculator.c").read_text(encoding="utf-8")
-    source.write_text(mistake.apply_to(example), encoding="utf-8")
-    program = toolchain.compile(
-        tmp_path / "calculator", source, flags=(f"-I{repository}/examples/apple",)
-    )
+    (mistake,) = [each for each in MISTAKES if each.name == "callback-not-listed"]
 
-    run = toolchain.run(program, "1", settings="profile=macos-arm64-allowlist")
+    run = toolchain.run(compiled_with(mistake), "1", settings="profile=macos-arm64-allowlist")
 
     rule = contract.rule("C8")
     assert run.stderr.splitlines() == [
