@@ -8,15 +8,8 @@ from interlock import contract
 from interlock.mac import Program
 
 ALLOWLIST = contract.profile("macos-arm64-allowlist")
-OK, REJECTED, TRAPPED, INVALID_ARGUMENT, NO_MEMORY, UNSUPPORTED, STALE = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    7,
-    8,
-)  # il_status
+OK, REJECTED, TRAPPED, INVALID_ARGUMENT = range(4)  # il_status
+NO_MEMORY, UNSUPPORTED, STALE = 4, 7, 8
 BTI_C, RETURN, SYSTEM_CALL = 0xD503245F, 0xD65F03C0, 0xD4000001
 BREAK_UNREACHABLE = 0xD4200000 | (0x5500 | 1) << 5
 LOOP = 0x14000000
@@ -34,9 +27,9 @@ class Host:
     def open(self) -> int:
         return self.program.call("il_region_open", self.program.put(b"/none\0"))
 
-    def open_arena(self) -> int:
+    def open_arena(self, code_bytes_max: int = ARENA_BYTES) -> int:
         arena = self.program.allocate(8)
-        assert self.program.call("il_arena_open", 0, 0, 0, ARENA_BYTES, arena) == OK
+        assert self.program.call("il_arena_open", 0, 0, 0, code_bytes_max, arena) == OK
         return self.program.read_u64(arena)
 
     def publish(self, arena: int, *words: int) -> int:

@@ -93,9 +93,7 @@ def test_handles_that_were_closed_are_stale(modelled_library: bytes) -> None:
 def test_arena_holds_no_more_than_its_quota(modelled_library: bytes) -> None:
     host = Host(Program(ALLOWLIST, modelled_library))
     assert host.open() == OK
-    arena = host.program.allocate(8)
-    assert host.program.call("il_arena_open", 0, 0, 0, 64, arena) == OK
-    handle = host.program.read_u64(arena)
+    handle = host.open_arena(64)
 
     assert host.publish(handle, *returning(1)) == OK
     assert host.publish(handle, *returning(2)) == NO_MEMORY
@@ -104,9 +102,7 @@ def test_arena_holds_no_more_than_its_quota(modelled_library: bytes) -> None:
 def test_retired_room_is_used_again(modelled_library: bytes) -> None:
     host = Host(Program(ALLOWLIST, modelled_library))
     assert host.open() == OK
-    arena = host.program.allocate(8)
-    assert host.program.call("il_arena_open", 0, 0, 0, 64, arena) == OK
-    handle = host.program.read_u64(arena)
+    handle = host.open_arena(64)
     assert host.publish(handle, *returning(1)) == OK
     first = host.address
     assert host.program.call("il_retire", host.program.read_u64(host.out)) == OK

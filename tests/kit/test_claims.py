@@ -14,7 +14,7 @@ from interlock.contract.entitlements import ALLOW_JIT, JIT_WRITE_ALLOWLIST
 from interlock.contract.memory import MapRequest
 from interlock.contract.memory_map import Protection
 from interlock.contract.threads import Thread
-from interlock.kit.claims import DISABLE_LIBRARY_VALIDATION, claims, property_list
+from interlock.kit.claims import DISABLE_LIBRARY_VALIDATION, Claim, claims, property_list
 
 OWN, FOREIGN = claims(is_python_foreign=False), claims(is_python_foreign=True)
 LISTED, UNLISTED = 0x1000, 0x2000
@@ -63,19 +63,19 @@ def test_without_one_of_them_the_core_has_no_region_or_everybody_writes() -> Non
     ids=("own", "foreign"),
 )
 def test_file_claims_these_keys_and_nothing_is_to_be_changed(
-    wanted: object, keys: list[str]
+    wanted: tuple[Claim, ...], keys: list[str]
 ) -> None:
-    text = property_list(OWN if wanted is OWN else FOREIGN)
+    text = property_list(wanted)
 
     assert plistlib.loads(text.encode()) == dict.fromkeys(keys, True)
     assert parse_plist(text.encode()).remarks() == ()
 
 
 @pytest.mark.parametrize("wanted", [OWN, FOREIGN], ids=("own", "foreign"))
-def test_every_key_has_its_reason_before_it(wanted: tuple[object, ...]) -> None:
-    text = property_list(OWN if wanted == OWN else FOREIGN)
+def test_every_key_has_its_reason_before_it(wanted: tuple[Claim, ...]) -> None:
+    text = property_list(wanted)
 
-    for claim in OWN if wanted == OWN else FOREIGN:
+    for claim in wanted:
         before, _, _ = text.partition(f"<key>{claim.key}</key>")
         comment = before[before.rindex("<!--") :]
         assert comment.rstrip().endswith("-->")
@@ -84,9 +84,9 @@ def test_every_key_has_its_reason_before_it(wanted: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize("wanted", [OWN, FOREIGN], ids=("own", "foreign"))
-def test_file_is_strict_xml(wanted: object) -> None:
+def test_file_is_strict_xml(wanted: tuple[Claim, ...]) -> None:
     """Two hyphens inside a comment pass plutil, and break codesign (AMFIUnserializeXML)."""
-    text = property_list(OWN if wanted is OWN else FOREIGN)
+    text = property_list(wanted)
 
     assert ET.fromstring(text).tag == "plist"  # noqa: S314  (our own text)
     assert all("--" not in comment for comment in re.findall(r"<!--(.*?)-->", text, re.DOTALL))

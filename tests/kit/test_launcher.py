@@ -150,10 +150,8 @@ def test_import_of_the_plain_toggle_is_a_bug_of_ours() -> None:
     data = (NATIVE / "interlock-launcher-arm64").read_bytes()
     # The string table ends the symbol table; a longer name fits over two shorter ones.
     start = data.rindex(b"_dlopen\0")
-    names = data[start : data.index(b"\0", start)]
     toggle = b"_pthread_jit_write_protect_np\0"
     changed = data[:start] + toggle + data[start + len(toggle) :]
-    assert names == b"_dlopen"
 
     with pytest.raises(InternalError, match="imports a call that kills it"):
         launcher.check(changed, "arm64")
