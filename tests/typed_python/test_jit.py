@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import interlock
-from interlock.types import f32, i32, i64, u32
+from interlock.types import f32, f64, i32, i64, u32
 from tests.runtime.interrupting import output_under_interrupts
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ def largest(a):  # type: ignore[no-untyped-def]  # noqa: ANN001  (likewise)
 @interlock.jit
 def flags(a: bool, b: u32) -> f32:  # noqa: FBT001  (arguments are passed by position)
     return 0.1 if a else f32(b)
+
+
+@interlock.jit
+def half(a: f64) -> f64:
+    return a / 2
 
 
 def test_a_compiled_function_looks_like_the_function() -> None:
@@ -86,6 +91,18 @@ def test_bools_and_unsigned_integers_are_not_taken_for_others(arguments: tuple[b
     for function in (flags, flags.python):
         with pytest.raises((TypeError, OverflowError)):
             function(*arguments)
+
+
+@pytest.mark.parametrize("argument", ["3", b"3", None, 3j])
+def test_a_float_is_not_made_of_text(argument: Any) -> None:
+    for function in (half, half.python):
+        with pytest.raises(TypeError, match="must be real number"):
+            function(argument)
+
+
+@pytest.mark.parametrize("argument", [3, True, -0.0, float("inf"), np.float32(0.5)])
+def test_a_float_is_made_of_any_real_number(argument: Any) -> None:
+    assert str(half(argument)) == str(half.python(argument)) == str(float(argument) / 2)
 
 
 def test_results_have_their_types() -> None:

@@ -7,6 +7,7 @@ by `operations.py` for the types that the checker found.  Lines stay what they a
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,8 @@ def argument(kind: Type, value: object) -> Any:
             raise TypeError(message)
         return value
     if kind.is_float:
-        return operations.fit(kind, float(value))  # type: ignore[arg-type]  # raises TypeError itself
+        # Unlike float(), this takes no text: as a compiled call, what has __float__ or __index__.
+        return operations.fit(kind, math.ldexp(value, 0))  # type: ignore[arg-type]  # raises TypeError itself
     return operations.fit(kind, operator.index(value))  # type: ignore[arg-type]  # likewise
 
 
