@@ -36,7 +36,7 @@ class BodyBuilder:
         self._immediates.append(immediate)
 
     def write(self, text: str) -> None:
-        """Instructions of a text: words, each a name, `name:N` with an integer, or `$N` for local.get."""
+        """Instructions of a text: words, each a name, or `name:N` with an integer."""
         for word in text.split():
             name, colon, number = word.partition(":")
             self.emit(name, int(number) if colon else None)

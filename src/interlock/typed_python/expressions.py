@@ -199,16 +199,13 @@ class ExpressionChecker(ValueChecker):
         name: str,
         kind: Scalar,
         operands: Sequence[tree.Expr | None],
-        result: Scalar | None = None,
     ) -> Checked:
         """An operation on operands of one type."""
         settled = tuple(operand for operand in operands if operand is not None)
         if len(settled) < len(operands):
             return None
         self.operations[node] = partial(operations.REFERENCES[name], kind)
-        return tree.Operation(
-            name=name, kind=kind, type=result or kind, operands=settled, place=tree.place_of(node)
-        )
+        return tree.Operation(name=name, kind=kind, operands=settled, place=tree.place_of(node))
 
     def _folded(self, node: ast.AST, op: ast.operator, left: float, right: float) -> Checked:
         is_huge = isinstance(op, ast.Pow | ast.LShift) and abs(right) > _FOLDED_SHIFT_MAX
@@ -351,7 +348,7 @@ class ExpressionChecker(ValueChecker):
                     tree.Get(variable=variable),
                     tree.Tee(variable=variable, value=right),
                 )
-            parts.append(tree.Comparison(name=name, left=left, right=right, type=BOOL))
+            parts.append(tree.Comparison(name=name, left=left, right=right))
         return self._all(parts)
 
     @staticmethod
@@ -389,7 +386,7 @@ def as_condition(value: tree.Expr) -> tree.Expr:
     if kind is BOOL or kind is None:
         return value
     zero = tree.Const(type=kind, value=operations.fit(kind, 0))
-    return tree.Comparison(name="ne", left=value, right=zero, type=BOOL)
+    return tree.Comparison(name="ne", left=value, right=zero)
 
 
 def negated(condition: tree.Expr) -> tree.Expr:

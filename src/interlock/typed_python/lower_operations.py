@@ -29,12 +29,11 @@ _I64: Final = ValType.I64
 
 
 def _plain(instruction: str) -> Lowering:
-    """One instruction; `_x` at its end stands for the sign."""
+    """One instruction."""
 
     def lower(to: BodyBuilder, node: tree.Operation, operands: Operands) -> None:
         operands.push()
-        name = instruction.replace("_x", f"_{suffix(node.kind)}")
-        to.emit(f"{node.kind.val_type}.{name}")
+        to.emit(f"{node.kind.val_type}.{instruction}")
 
     return lower
 

@@ -561,10 +561,10 @@ class StatementChecker(CallChecker):
                 value = self.value(pattern.value, subject.type)
                 if value is None:
                     return no
-                return tree.Comparison(name="eq", left=subject, right=value, type=BOOL)
+                return tree.Comparison(name="eq", left=subject, right=value)
             case ast.MatchSingleton(value=bool()) if subject.type is BOOL:
                 singleton = tree.Const(type=BOOL, value=bool(pattern.value))
-                return tree.Comparison(name="eq", left=subject, right=singleton, type=BOOL)
+                return tree.Comparison(name="eq", left=subject, right=singleton)
             case ast.MatchOr():
                 for each in reversed(pattern.patterns):
                     condition = self._pattern(each, subject)

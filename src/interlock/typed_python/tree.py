@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from interlock.typed_python.scalars import I64, Scalar
+from interlock.typed_python.scalars import BOOL, I64, Scalar
 
 if TYPE_CHECKING:
     import ast
@@ -85,9 +85,13 @@ class Operation:
 
     name: str
     kind: Scalar
-    type: Scalar
     operands: tuple[Expr, ...]
     place: Place
+
+    @property
+    def type(self) -> Scalar:
+        """The result has the type that is computed in."""
+        return self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,11 @@ class Comparison:
     name: str
     left: Expr
     right: Expr
-    type: Scalar  # bool
+
+    @property
+    def type(self) -> Scalar:
+        """A comparison is a bool."""
+        return BOOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,7 +155,7 @@ class ValueChecker:
         """The value as one of another type, with a check if that is needed."""
         self.conversions[node] = kind
         return tree.Operation(
-            name="convert", kind=kind, type=kind, operands=(value,), place=tree.place_of(node)
+            name="convert", kind=kind, operands=(value,), place=tree.place_of(node)
         )
 
     def type_of(self, value: Checked) -> Scalar | None:
