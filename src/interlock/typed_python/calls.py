@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
 
 class CallChecker(ArrayChecker):
-    """Calls of one function."""
+    """Calls in one function; the program that it is part of knows what is called."""
 
+    @abstractmethod
     def callee(
         self,
         node: ast.expr | ast.AugAssign,
@@ -39,7 +41,6 @@ class CallChecker(ArrayChecker):
         arguments: Sequence[Type | None],
     ) -> tree.Signature | None:
         """The signature of what is called with arguments of these types; None: not known yet, or an error."""
-        raise NotImplementedError
 
     def call(self, node: ast.Call) -> Checked:
         """Check a call."""

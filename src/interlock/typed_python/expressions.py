@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,13 +33,14 @@ _FOLDS: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
 _FOLDED_SHIFT_MAX: Final = 4096  # so that a constant does not take all memory
 
 
-class ExpressionChecker(ValueChecker):
-    """Expressions of one function."""
+class ExpressionChecker(ValueChecker, ABC):
+    """Expressions of one function; those that classes which extend this one check are abstract."""
 
+    @abstractmethod
     def call(self, node: ast.Call) -> Checked:
         """Check a call."""
-        raise NotImplementedError
 
+    @abstractmethod
     def float_operator(
         self,
         node: ast.expr | ast.AugAssign,
@@ -46,15 +48,14 @@ class ExpressionChecker(ValueChecker):
         operands: tuple[tree.Expr | None, tree.Expr | None],
     ) -> Checked:
         """An operator of f64 that is no instruction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def subscript(self, node: ast.Subscript) -> Checked:
         """Check an element of an array."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attribute(self, node: ast.Attribute) -> Checked:
         """Check a field of an element."""
-        raise NotImplementedError
 
     # -- expressions -----------------------------------------------------------------------------------------------------
 
