@@ -310,7 +310,7 @@ def _compiler(program: Program, target: Target, cc: str | None) -> list[str]:
 
 def main() -> int:
     """Build into the directory that the command line names."""
-    if len(sys.argv) not in {2, 3}:
+    if len(sys.argv) not in {2, 3} or sys.argv[1].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
     out_dir, target = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else None

@@ -180,7 +180,7 @@ def test_constants_of_enclosing_functions_are_those_of_the_first_call() -> None:
 
 
 SCRIPT = """
-import sys
+import signal, sys
 import interlock
 from interlock.types import Array, i64
 
@@ -199,10 +199,11 @@ def fill(a: Array[i64], n: i64) -> None:
 array = interlock.asarray([0, 7], i64)
 call = {"spin": spin, "fill": lambda n: fill(array, n)}[sys.argv[1]]
 call(0)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     call(1)
 except KeyboardInterrupt:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     print("interrupted")
 print(call(0), array.tolist())
 """
