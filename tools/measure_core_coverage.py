@@ -138,7 +138,7 @@ def measure_macos(build: ModuleType, work: Path) -> Flags:
     init.write_text(NO_DUMP, encoding="utf-8")
     library, sizes = compile_library(build, "aarch64-macos", work, [init])
     data = library.read_bytes()
-    (section,) = (each for each in loader.parse(data).sections if each.name.endswith(f",{SECTION}"))
+    (section,) = (each for each in loader.parse(data).sections if each.name == SECTION)
     programs: list[Program] = []
     original = Program.__init__
 
@@ -161,7 +161,7 @@ def measure_macos(build: ModuleType, work: Path) -> Flags:
     run_examples()
     return cut(
         merged(
-            each.read(each.library.base + section.address, section.size)
+            each.read(each.library.base + section.address, section.size_bytes)
             for each in programs
             if hasattr(each, "library")
         ),

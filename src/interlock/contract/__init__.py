@@ -11,10 +11,10 @@ Needs neither LLVM nor the core, and runs anywhere.
 
 from interlock.contract.entitlements import Entitlements, Remark, parse_plist
 from interlock.contract.entitlements_der import parse_der
-from interlock.contract.linkage import Linkage, Section, read_linkage
+from interlock.contract.linkage import Linkage, read_linkage
 from interlock.contract.machine import Machine, ModelMachine, Report, StepResult, play
 from interlock.contract.macho import Signature, read_signatures
-from interlock.contract.macho_file import is_macho
+from interlock.contract.macho_file import Section, is_macho
 from interlock.contract.outcome import Outcome, OutcomeKind
 from interlock.contract.page import describe, facts
 from interlock.contract.port_failure import PortFailure, SeenBy

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 from interlock import limits
 from interlock.contract.allow_list import LIST_SECTION, Image
-from interlock.contract.macho_file import Slice, architecture, load_commands, slices
+from interlock.contract.macho_file import (
+    IN_SECTION,
+    LC_SEGMENT_64,
+    LC_SYMTAB,
+    Section,
+    Slice,
+    architecture,
+    fixed_text,
+    load_commands,
+    sections,
+    slices,
+    symbols,
+)
 from interlock.contract.memory_map import Protection
 from interlock.errors import LimitExceededError, LinkError, UnsupportedError
 from interlock.mac.libsystem import protection_of
@@ -21,12 +33,9 @@ if TYPE_CHECKING:
 
     from interlock.mac.kernel import GuestThread, Mac
 
-_LC_SYMTAB, _LC_SEGMENT_64, _LC_DYLD_INFO, _LC_CHAINED_FIXUPS = 0x2, 0x19, 0x80000022, 0x80000034
-_SEGMENT = struct.Struct("<16sQQQQiiII")
-_SECTION = struct.Struct("<16s16sQQIIIIIIII")
+_LC_DYLD_INFO, _LC_CHAINED_FIXUPS = 0x80000022, 0x80000034
 _SG_READ_ONLY = 0x10
 _MOD_INIT = 0x9  # S_MOD_INIT_FUNC_POINTERS
-_N_STAB, _N_TYPE, _N_SECT, _N_EXT = 0xE0, 0x0E, 0x0E, 0x01
 _POINTER_BYTES = 8
 _OPCODE, _IMMEDIATE = 0xF0, 0x0F
 
@@ -41,16 +50,6 @@ class Segment:
     content: bytes
     protection: Protection
     is_read_only_after_binding: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A section, `__SEGMENT,__section`."""
-
-    name: str
-    address: int
-    size: int
-    kind: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,9 +87,9 @@ def parse(data: bytes, *, file: str = "") -> MachO:
 def _parse_thin(macho: Slice) -> MachO:
     found, info = MachO(), None
     for number, command in load_commands(macho):
-        if number == _LC_SEGMENT_64:
+        if number == LC_SEGMENT_64:
             _parse_segment(macho, command, found)
-        elif number == _LC_SYMTAB:
+        elif number == LC_SYMTAB:
             _parse_symbols(macho, command, found)
         elif number == _LC_DYLD_INFO:
             info = command.unpack("<10I", 8, "LC_DYLD_INFO_ONLY")
@@ -106,9 +105,9 @@ def _parse_thin(macho: Slice) -> MachO:
 
 
 def _parse_segment(macho: Slice, command: Slice, found: MachO) -> None:
-    row = _SEGMENT.unpack(command.part(8, _SEGMENT.size, "a segment").data)
-    raw_name, address, size, offset, file_size, _, protection, count, flags = row
-    name = _name(raw_name)
+    name = fixed_text(command, 8)
+    row = command.unpack("<QQQQiiII", 24, "a segment")
+    address, size, offset, file_size, _, protection, _, flags = row
     content = macho.part(offset, file_size, f"segment {name}").data
     found.segments.append(
         Segment(
@@ -120,35 +119,15 @@ def _parse_segment(macho: Slice, command: Slice, found: MachO) -> None:
             is_read_only_after_binding=bool(flags & _SG_READ_ONLY),
         )
     )
-    for index in range(count):
-        at = 8 + _SEGMENT.size + index * _SECTION.size
-        section = _SECTION.unpack(command.part(at, _SECTION.size, "a section").data)
-        found.sections.append(
-            Section(
-                name=f"{_name(section[1])},{_name(section[0])}",
-                address=section[2],
-                size=section[3],
-                kind=section[8] & 0xFF,
-            )
-        )
+    found.sections += sections(command)
 
 
 def _parse_symbols(macho: Slice, command: Slice, found: MachO) -> None:
-    offset, count, strings_offset, strings_size = command.unpack("<IIII", 8, "LC_SYMTAB")
-    strings = macho.part(strings_offset, strings_size, "the string table").data
-    for index in range(count):
-        row = macho.unpack("<IBBHQ", offset + 16 * index, "the symbol table")
-        start, kind, _, _, value = row
-        if kind & _N_STAB or kind & _N_TYPE != _N_SECT:
-            continue
-        name = strings[start : strings.find(b"\0", start)].decode("utf-8", "replace")
-        found.symbols[name] = value
-        if kind & _N_EXT:
-            found.exports[name] = value
-
-
-def _name(raw: bytes) -> str:
-    return raw.rstrip(b"\0").decode("ascii", "replace")
+    for each in symbols(macho, command):
+        if each.kind == IN_SECTION:
+            found.symbols[each.name] = each.value
+            if each.is_external:
+                found.exports[each.name] = each.value
 
 
 # ---- Opcodes -------------------------------------------------------------------------------------------------------------------
@@ -317,7 +296,7 @@ def load(mac: Mac, thread: GuestThread, macho: MachO, *, name: str) -> LoadedIma
             word
             for section in macho.sections
             if section.kind == _MOD_INIT
-            for word in _words(mac, thread, base + section.address, section.size)
+            for word in _words(mac, thread, base + section.address, section.size_bytes)
         ),
     )
 
@@ -325,9 +304,9 @@ def load(mac: Mac, thread: GuestThread, macho: MachO, *, name: str) -> LoadedIma
 def _list_of(mac: Mac, thread: GuestThread, macho: MachO, base: int, name: str) -> Image:
     """The section of callbacks as it stands in memory; an image without one has an empty list."""
     for section in macho.sections:
-        if section.name == LIST_SECTION:
-            words = _words(mac, thread, base + section.address, section.size)
-            return Image(name=name, words=words, size_bytes=section.size)
+        if str(section) == LIST_SECTION:
+            words = _words(mac, thread, base + section.address, section.size_bytes)
+            return Image(name=name, words=words, size_bytes=section.size_bytes)
     return Image(name=name)
 
 
