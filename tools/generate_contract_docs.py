@@ -199,7 +199,7 @@ def scenarios_page() -> str:
 IMPLEMENTATIONS: dict[str, Callable[[contract.Profile, contract.Scenario], str]] = {
     "Python model": ModelMachine().refusal,
     "C library": drop_in.refusal,
-    "modelled Mac": refuse_other_chips,
+    "modelled Mac": lambda profile, _: refuse_other_chips(profile),
     "probe": lambda _, scenario: cases.refusal(scenario),
 }
 _IMPLEMENTATIONS_HEAD = """\

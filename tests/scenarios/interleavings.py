@@ -19,7 +19,7 @@ from interlock.contract.entitlements import JIT_WRITE_ALLOWLIST, JIT_WRITE_ALLOW
 from interlock.contract.scenario import ExpectedStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from interlock.contract import Machine, Outcome, Scenario, Step
 
@@ -269,16 +269,20 @@ def _walk_on(
     return waiting
 
 
-def outcomes(start: Reading, walk: Iterator[Move] | list[Move] | Walk) -> tuple[str, ...]:
-    """What the reading says of each step."""
+def followed(start: Reading, walk: Iterable[Move]) -> Iterator[tuple[Reading, Move, str]]:
+    """Each step with the state that it is taken from and its outcome, up to the end of the process."""
     state: Reading | None = start
-    found = []
     for move in walk:
         if state is None:
-            break
-        state, outcome = state.after(move)
-        found.append(outcome)
-    return tuple(found)
+            return
+        following, outcome = state.after(move)
+        yield state, move, outcome
+        state = following
+
+
+def outcomes(start: Reading, walk: Iterable[Move]) -> tuple[str, ...]:
+    """What the reading says of each step."""
+    return tuple(outcome for _, _, outcome in followed(start, walk))
 
 
 # Programs of five steps as ports write them, right and wrong.
@@ -323,14 +327,7 @@ def merges(setting: Setting) -> Iterator[tuple[Walk, tuple[str, ...]]]:
 
 def _is_possible(start: Reading, walk: Walk) -> bool:
     """Whether each step is one that a program can take where it stands."""
-    state: Reading | None = start
-    for move in walk:
-        if state is None:
-            return True
-        if move not in set(state.moves()):
-            return False
-        state, _ = state.after(move)
-    return True
+    return all(move in state.moves() for state, move, _ in followed(start, walk))
 
 
 # ---- Replaying ------------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tests.scenarios.interleavings import (
     SETTINGS,
     Setting,
     disagreement,
+    followed,
     graph,
     merges,
     outcomes,
@@ -96,13 +97,7 @@ def test_walks_take_every_step_from_every_state(setting: Setting) -> None:
     for walk, said in _walks(setting.name):
         assert said == outcomes(setting.start, walk)
         assert max(sum(index == each for index, _ in walk) for each in (0, 1)) <= 5
-        state = setting.start
-        for move in walk:
-            taken.add((state, move))
-            following, _ = state.after(move)
-            if following is None:
-                break
-            state = following
+        taken |= {(state, move) for state, move, _ in followed(setting.start, walk)}
 
     assert taken == wanted
 

@@ -43,9 +43,8 @@ class Machine(Protocol):
         """Take the step.  `dead` if its process has ended."""
 
 
-def refuse_other_chips(profile: Profile, scenario: Scenario) -> str:
+def refuse_other_chips(profile: Profile) -> str:
     """The modelled Mac's refusal; here, so that the table of implementations is made without its processor."""
-    del scenario
     if profile.chip is Chip.APPLE_SILICON:
         return ""
     return "the modelled Mac has an AArch64 processor and no Rosetta"

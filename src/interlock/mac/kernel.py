@@ -11,9 +11,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from interlock.contract import Outcome, OutcomeKind, Process
+from interlock.contract.machine import refuse_other_chips
 from interlock.contract.memory_map import CELL_BYTES, Protection
 from interlock.contract.outcome import OK
-from interlock.contract.profile import Chip
 from interlock.contract.threads import Thread
 from interlock.errors import InternalError, UnsupportedError
 from interlock.mac import libc, libsystem, signals
@@ -123,10 +123,8 @@ class Mac:
     """One modelled machine."""
 
     def __init__(self, profile: Profile) -> None:
-        if profile.chip is not Chip.APPLE_SILICON:
-            raise UnsupportedError(
-                f"profile {profile.name}: the modelled Mac has an AArch64 processor and no Rosetta"
-            )
+        if refusal := refuse_other_chips(profile):
+            raise UnsupportedError(f"profile {profile.name}: {refusal}")
         self.profile = profile
         self.timeline: list[Event] = []
         self.threads: list[GuestThread] = []

@@ -78,7 +78,8 @@ class MacMachine:
 
     def refusal(self, profile: Profile, scenario: Scenario) -> str:
         """Its processor is Apple silicon, and translates nothing."""
-        return refuse_other_chips(profile, scenario)
+        del scenario
+        return refuse_other_chips(profile)
 
     def start(self, profile: Profile, scenario: Scenario) -> Outcome:
         """A process with the scenario's images."""
