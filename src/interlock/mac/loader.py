@@ -59,7 +59,6 @@ class MachO:
     segments: list[Segment] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     exports: dict[str, int] = field(default_factory=dict)
-    symbols: dict[str, int] = field(default_factory=dict)  # those that are not exported too
     rebases: list[int] = field(default_factory=list)
     binds: list[tuple[int, str]] = field(default_factory=list)
 
@@ -70,8 +69,6 @@ class LoadedImage:
 
     base: int
     exports: dict[str, int]
-    symbols: dict[str, int]
-    segments: tuple[tuple[str, int, int], ...]  # name, start, end
     image: Image
     initialisers: tuple[int, ...]
 
@@ -90,7 +87,11 @@ def _parse_thin(macho: Slice) -> MachO:
         if number == LC_SEGMENT_64:
             _parse_segment(macho, command, found)
         elif number == LC_SYMTAB:
-            _parse_symbols(macho, command, found)
+            found.exports |= {
+                each.name: each.value
+                for each in symbols(macho, command)
+                if each.kind == IN_SECTION and each.is_external
+            }
         elif number == _LC_DYLD_INFO:
             info = command.unpack("<10I", 8, "LC_DYLD_INFO_ONLY")
         elif number == _LC_CHAINED_FIXUPS:
@@ -120,14 +121,6 @@ def _parse_segment(macho: Slice, command: Slice, found: MachO) -> None:
         )
     )
     found.sections += sections(command)
-
-
-def _parse_symbols(macho: Slice, command: Slice, found: MachO) -> None:
-    for each in symbols(macho, command):
-        if each.kind == IN_SECTION:
-            found.symbols[each.name] = each.value
-            if each.is_external:
-                found.exports[each.name] = each.value
 
 
 # ---- Opcodes -------------------------------------------------------------------------------------------------------------------
@@ -286,11 +279,6 @@ def load(mac: Mac, thread: GuestThread, macho: MachO, *, name: str) -> LoadedIma
     return LoadedImage(
         base=base,
         exports={symbol: base + value for symbol, value in macho.exports.items()},
-        symbols={symbol: base + value for symbol, value in macho.symbols.items()},
-        segments=tuple(
-            (each.name, base + each.address, base + each.address + each.size)
-            for each in macho.segments
-        ),
         image=_list_of(mac, thread, macho, base, name),
         initialisers=tuple(
             word
