@@ -12,9 +12,9 @@ pytest.importorskip("unicorn", reason="needs unicorn (the extra mac)")
 pytest.importorskip("ziglang", reason="needs ziglang, zig's C compiler from PyPI")
 
 import interlock
-from interlock.mac import GuestThread, Program, libsystem
+from interlock.mac import GuestThread, Program, StoppedError, libsystem
 from interlock.mac.cpu import Stop, StopKind
-from interlock.mac.signals import NUMBERS
+from interlock.mac.signals import NUMBERS, SIG_IGN
 from interlock.runtime import pipeline
 from interlock.runtime.modelled import ModelledInstance
 from tests.core.modelled_host import (
@@ -237,6 +237,26 @@ def test_ctrl_c_in_a_host_function_is_the_functions(modelled_library: bytes) -> 
     )
 
     assert seen == [NUMBERS["SIGINT"]]
+
+
+@pytest.mark.parametrize(("name", "is_set"), [("SIGINT", True), ("SIGURG", False)])
+def test_signal_that_is_ignored_changes_nothing(
+    modelled_library: bytes, name: str, *, is_set: bool
+) -> None:
+    """By the program, or by default."""
+    program = Program(ALLOWLIST, modelled_library)
+    if is_set:
+        ignoring = program.put(struct.pack("<QIi", SIG_IGN, 0, 0))
+        assert program.call_system("sigaction", NUMBERS[name], ignoring, 0) == 0
+
+    assert program.call_system("raise", NUMBERS[name]) == 0
+
+
+def test_signal_that_nobody_handles_ends_the_program(modelled_library: bytes) -> None:
+    program = Program(ALLOWLIST, modelled_library)
+
+    with pytest.raises(StoppedError, match="signal SIGINT"):
+        program.call_system("raise", NUMBERS["SIGINT"])
 
 
 # ---- Threads -----------------------------------------------------------------------------------------------------------------

@@ -254,11 +254,13 @@ class Mac:
         """Deliver what was sent to the thread and is not blocked."""
         for number in [each for each in thread.pending if not thread.blocked >> each - 1 & 1]:
             thread.pending.remove(number)
-            action = thread.process.actions.get(number)
+            action = thread.process.actions.get(number, signals.Action())
+            if action.is_ignoring(number):
+                continue
             outcome = thread.process.model.deliver(thread.model, signals.NAMES[number])
             self.note(thread, f"{signals.NAMES[number]} arrives", outcome)
             thread.outcome = outcome
-            if thread.process.model.is_dead or action is None:
+            if thread.process.model.is_dead:
                 return Pause.ENDED
             signals.enter(self, thread, signals.Signal(number=number), action.handler)
         self.cpu.forget_translations()

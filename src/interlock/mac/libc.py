@@ -24,7 +24,6 @@ _GUARD = 0x5EC2_E7C0_FFEE_D00D  # any number
 _KEVENT = struct.Struct("<QhHIqQ2Q")
 _EVFILT_TIMER = -7
 _EV_ADD, _EV_DELETE = 0x1, 0x2
-_SIG_DFL, _SIG_IGN = 0, 1
 _SIGACTION = struct.Struct("<QIi")
 _SIG_BLOCK, _SIG_UNBLOCK, _SIG_SETMASK = 1, 2, 3
 _TLV = struct.Struct("<QQQ")  # thunk, key, offset
@@ -136,11 +135,11 @@ def wake(mac: Mac, thread: GuestThread, queue: Queue, ident: int) -> None:
 def _sigaction(mac: Mac, thread: GuestThread) -> None:
     process, number = thread.process, mac.cpu.x(0) & 0xFFFFFFFF
     new, old = mac.cpu.x(1), mac.cpu.x(2)
-    before = process.actions.get(number, signals.Action(handler=_SIG_DFL))
+    before = process.actions.get(number, signals.Action())
     if new:
         handler, mask, flags = _SIGACTION.unpack(mac.read(thread, new, _SIGACTION.size))
         process.actions[number] = signals.Action(handler=handler, mask=mask, flags=flags)
-        if handler in {_SIG_DFL, _SIG_IGN}:
+        if handler in {signals.SIG_DFL, signals.SIG_IGN}:
             process.model.handlers.pop(signals.NAMES[number], None)
         else:
             process.model.set_handler(signals.NAMES[number], "catch")

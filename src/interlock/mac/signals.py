@@ -24,6 +24,8 @@ NUMBERS = {
     "SIGINT": 2,
 }
 NAMES = {number: name for name, number in NUMBERS.items()}
+SIG_DFL, SIG_IGN = 0, 1
+_IGNORED_BY_DEFAULT = {NUMBERS["SIGURG"]}
 _SI_USER = 0x10001
 _FAULT_CODE = 1  # of every signal that the processor raises, below SI_USER
 
@@ -44,9 +46,14 @@ _LINK = 30
 class Action:
     """What `sigaction` was given."""
 
-    handler: int
+    handler: int = SIG_DFL
     mask: int = 0
     flags: int = 0
+
+    def is_ignoring(self, number: int) -> bool:
+        """Whether nothing happens when this signal is sent."""
+        is_default = self.handler == SIG_DFL
+        return self.handler == SIG_IGN or (is_default and number in _IGNORED_BY_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
