@@ -20,15 +20,16 @@ _MACS = {f"{arch}-macos": arch for arch in ("aarch64", "x86_64")}
 
 def main(arguments: list[str]) -> int:
     """Build into the folder that the command line names."""
+    folder = Path(*arguments[:1]).resolve()
     match arguments:
-        case [out, target] if target in _MACS:
+        case [_, target] if target in _MACS:
             toolchain = build.macos(_MACS[target])
-        case [out, "linux"]:
-            toolchain = build.linux(os.environ.get("CC"))
+        case [_, "linux"]:
+            toolchain = build.linux(folder / "apple", os.environ.get("CC"))
         case _:
             print(__doc__, file=sys.stderr)
             return 2
-    print(build.build(Path(out).resolve(), toolchain))
+    print(build.build(folder, toolchain))
     return 0
 
 

@@ -44,7 +44,8 @@ def _model() -> Iterator[Machine]:
 def _library() -> Iterator[Machine]:
     """libinterlock_apple, in processes of the scenario driver."""
     with tempfile.TemporaryDirectory(prefix="interlock-") as folder:
-        builder = build.Builder(Path(folder), build.linux(shutil.which("gcc")))
+        toolchain = build.linux(Path(folder, "apple"), shutil.which("gcc"))
+        builder = build.Builder(Path(folder), toolchain)
         with DriverMachine(
             builder, environment=drop_in.environment, refuse=drop_in.refusal
         ) as machine:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from apple.probe import cases, images, signing
-from interlock import apple as drop_in_library
 from interlock.contract import Chip, parse_scenarios
+from tools.build_wheels import load_core_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,18 +75,20 @@ def macos(arch: str) -> Toolchain:
     )
 
 
-def linux(cc: str | None = None) -> Toolchain:
-    """This Linux, with libinterlock_apple, by a compiler's command, or zig's."""
+def linux(folder: Path, cc: str | None = None) -> Toolchain:
+    """This Linux, with libinterlock_apple of the sources as they are, built into `folder`, by a compiler's command, or zig's."""
+    load_core_build().build_apple(folder, cc=cc)
     return Toolchain(
         compiler=tuple(shlex.split(cc)) if cc else (sys.executable, "-m", "ziglang", "cc"),
         arch=platform.machine(),
         system="linux",
         format=images.ELF,
-        flags=("-D_GNU_SOURCE", "-pthread", "-fPIC", *drop_in_library.cflags()),
+        flags=("-D_GNU_SOURCE", "-pthread", "-fPIC", f"-I{folder}/include"),
         library_flags=("-shared",),
         library_name="-Wl,-soname,{name}",
         program_flags=(
-            *("-ldl", "-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed", *drop_in_library.libs()),
+            *("-ldl", "-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed"),
+            *(f"-L{folder}/lib", f"-Wl,-rpath,{folder}/lib", "-linterlock_apple"),
             *(() if cc else ("-lunwind",)),  # gcc and clang link an unwinder unasked
         ),
     )

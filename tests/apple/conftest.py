@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from apple.probe import build
 from tools import build_wheels
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
     prefix = tmp_path_factory.mktemp("apple")
     build_wheels.load_core_build().build_apple(prefix, cc="gcc")
     return Toolchain(prefix)
+
+
+@pytest.fixture(scope="session")
+def driver_toolchain(tmp_path_factory: pytest.TempPathFactory) -> build.Toolchain:
+    """For the scenario driver and the probe, with the library of the sources as they are."""
+    return build.linux(tmp_path_factory.mktemp("apple"), shutil.which("gcc"))
 
 
 @pytest.fixture(scope="session")

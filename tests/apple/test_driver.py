@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -34,8 +33,10 @@ REFUSED = {
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DriverMachine]:
-    builder = build.Builder(tmp_path_factory.mktemp("driver"), build.linux(shutil.which("gcc")))
+def machine(
+    driver_toolchain: build.Toolchain, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DriverMachine]:
+    builder = build.Builder(tmp_path_factory.mktemp("driver"), driver_toolchain)
     with DriverMachine(builder, environment=drop_in.environment, refuse=drop_in.refusal) as made:
         yield made
 

@@ -24,8 +24,8 @@ PROFILES = ("macos-arm64", "macos-arm64-hardened", "macos-arm64-allowlist", "ros
 
 
 @pytest.fixture(scope="session")
-def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build.build(tmp_path_factory.mktemp("probe"), build.linux(shutil.which("gcc")))
+def probe(driver_toolchain: build.Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build.build(tmp_path_factory.mktemp("probe"), driver_toolchain)
 
 
 def _run(probe: Path, profile: str, *arguments: str) -> subprocess.CompletedProcess[str]:
