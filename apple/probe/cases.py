@@ -197,9 +197,16 @@ def source(cases: Sequence[Case], *, sign_commands: Sequence[str]) -> str:
         for each in QUESTIONS
     ]
     case_rows = [_case(each) for each in cases]
+    counts = {
+        "RULES_MAX": len(rule_rows),
+        "SWITCHES_MAX": len(switch_rows),
+        "VALUES_MAX": max(len(each.values) for each in SWITCHES),
+        "CASE_STEPS_MAX": max((len(each.scenario.steps) for each in cases), default=0),
+    }
     lines = [
         "/* Written by apple/probe/cases.py from tests/scenarios; not kept in the repository. */",
         '#include "runner.h"',
+        *(f'_Static_assert({n} <= {limit}, "{limit}");' for limit, n in counts.items()),
         *_table("case", "cases", case_rows),
         *_table("rule", "rules", rule_rows),
         *_table("switch", "switches", switch_rows),

@@ -4,7 +4,7 @@
 
 #include "runner.h"
 
-enum { RULES_MAX = 128, SWITCHES_MAX = 32, VALUES_MAX = 8, DIFFERENCES_MAX = 64, DIFFERENCE_BYTES_MAX = 700 };
+enum { DIFFERENCES_MAX = 64, DIFFERENCE_BYTES_MAX = 700 };
 
 typedef struct {
     unsigned counts[VERDICT_UNKNOWN + 1];

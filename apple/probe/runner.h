@@ -14,6 +14,9 @@ enum {
     CASE_STEPS_MAX = 64,
     CASE_LINES_BYTES_MAX = 4096,
     PREDICTIONS_MAX = 16,
+    RULES_MAX = 128,
+    SWITCHES_MAX = 32,
+    VALUES_MAX = 8, /* of a switch */
     PATH_BYTES_MAX = 1024,
     TEXT_BYTES_MAX = 256,
 };

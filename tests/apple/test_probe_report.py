@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apple.probe import build, drop_in
-from interlock.contract import probe_result
+from apple.probe import build, cases, drop_in
+from interlock.contract import parse_scenarios, probe_result
 from interlock.errors import ProbeResultError
 
 if TYPE_CHECKING:
@@ -143,6 +143,24 @@ def test_missing_driver_is_unknown_and_named(probe: Path, tmp_path: Path) -> Non
     (case,) = [each for each in _objects(result) if "scenario" in each]
     assert case["verdict"] == "unknown"
     assert "is missing: interlock-probe --sign | sh -e" in case["why"]
+
+
+@pytest.mark.parametrize("steps", [64, 65])
+def test_scenario_of_more_steps_than_the_probe_plays_is_not_built(
+    driver_toolchain: build.Toolchain, tmp_path: Path, steps: int
+) -> None:
+    text = "scenario a\nabout A.\nrules C8\nprofiles macos-arm64\n" + "alive\n" * steps
+    (scenario,) = parse_scenarios(text)
+    (profile,) = scenario.profiles()
+    case = cases.Case(scenario=scenario, profile=profile, program="driver", refusal="")
+    source = cases.source([case], sign_commands=[])
+    builder = build.Builder(tmp_path, driver_toolchain)
+
+    if steps == 64:
+        assert builder.probe(source).exists()
+        return
+    with pytest.raises(RuntimeError, match="CASE_STEPS_MAX"):
+        builder.probe(source)
 
 
 @pytest.mark.parametrize(
