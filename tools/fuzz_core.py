@@ -56,8 +56,8 @@ def build(
     main = () if is_libfuzzer else ("fuzz/standalone.c",)
     if is_libfuzzer:
         sanitizers = f"fuzzer,{sanitizers}"
-    sources = [source for source in TARGETS[target] if (CORE / source).exists() or source[0] == "-"]
-    command = [compiler, *_FLAGS, f"-fsanitize={sanitizers}", *sources, *main, "-o", str(program)]
+    sources = (*TARGETS[target], *main)
+    command = [compiler, *_FLAGS, f"-fsanitize={sanitizers}", *sources, "-o", str(program)]
     subprocess.run(command, cwd=CORE, check=True)
     return program
 
