@@ -18,6 +18,11 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
+sys.path.insert(
+    0, str(Path(__file__).parents[1])
+)  # the scenarios are read as the probe's build reads them
+
+from apple.probe import build
 from interlock import contract
 
 if TYPE_CHECKING:
@@ -162,12 +167,12 @@ def _survives(mutant: Mutant, cases: list[tuple[contract.Scenario, contract.Prof
 
 def main(modules: list[str]) -> int:
     """Try every mutant; whether any survives decides the status."""
-    scenarios = [
-        scenario
-        for file in sorted((ROOT / "tests/scenarios").glob("*.scenarios"))
-        for scenario in contract.parse_scenarios(file.read_text("utf-8"), file=file.name)
+    if not set(modules) <= set(MODULES):
+        print(f"{__doc__}\nModules: {', '.join(MODULES)}", file=sys.stderr)
+        return 2
+    cases = [
+        (scenario, profile) for scenario in build.scenarios() for profile in scenario.profiles()
     ]
-    cases = [(scenario, profile) for scenario in scenarios for profile in scenario.profiles()]
     unchanged = (ROOT / "src/interlock/contract/threads.py").read_text(encoding="utf-8")
     if not _survives(Mutant(module="threads", line=0, what="", source=unchanged), cases):
         print("the unchanged model fails its scenarios")

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("unicorn", reason="needs unicorn (the extra mac)")
 
+from apple.probe import build
 from interlock.contract import Profile, Scenario, parse_scenarios, play, profile
 from interlock.contract.profile import Chip
 from interlock.mac import MacMachine
 
-CASES = [
-    (scenario, each)
-    for file in sorted(Path(__file__).parent.glob("*.scenarios"))
-    for scenario in parse_scenarios(file.read_text(encoding="utf-8"), file=file.name)
-    for each in scenario.profiles()
-]
+CASES = [(scenario, each) for scenario in build.scenarios() for each in scenario.profiles()]
 ON_APPLE_SILICON = [case for case in CASES if case[1].chip is Chip.APPLE_SILICON]
 IDS = [f"{scenario.name}-{each.name}" for scenario, each in ON_APPLE_SILICON]
 
