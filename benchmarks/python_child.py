@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import statistics
 import sys
 import time
 import timeit
@@ -55,12 +56,13 @@ def main() -> None:
         first = time.perf_counter() - start
         timer = timeit.Timer(lambda: function(*arguments))  # noqa: B023  (called before the next turn)
         count = max(1, int(ROUND_SECONDS / timer.timeit(1)))
-        warm = min(timer.repeat(ROUNDS, count)) / count
+        warm = statistics.median(timer.repeat(ROUNDS, count)) / count
         found[name] = {"first": first * 1e9, "warm": warm * 1e9}
     add = kernels.add
     add(1, 2)
     count = 200_000
-    call = min(timeit.repeat("add(1, 2)", globals={"add": add}, number=count)) / count * 1e9
+    rounds = timeit.repeat("add(1, 2)", globals={"add": add}, number=count, repeat=ROUNDS)
+    call = statistics.median(rounds) / count * 1e9
     print(json.dumps({"import": import_seconds * 1e9, "kernels": found, "call": call}))
 
 

@@ -1,4 +1,7 @@
-"""Typed Python beside numba on the same sources: import, first call, warm speed, and what a call costs."""
+"""Typed Python beside numba on the same sources: import, first call, warm speed, and what a call costs.
+
+Each compiler runs in processes of its own, so that they take no turns: other load may meet one of them alone.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,17 @@ def run(work: Path) -> list[measure.Table]:
     """Each compiler in processes of its own; the second of numba's finds what the first has cached."""
     if importlib.util.find_spec("numba") is None:
         raise measure.PeerMissingError("numba: pip install interlock[benchmarks]")
+    load = os.getloadavg()[0]
     found = {name: _measured(name.split()[0], work) for name in _RUNS}
     kernels = list(found["numba"]["kernels"])
     remark = f"{len(kernels)} kernels of `benchmarks/python_kernels.py`; arrays in the sandbox."
     tables = [
-        _table("Python function: import", {name: each["import"] for name, each in found.items()}),
+        _table(
+            "Python function: import",
+            {name: each["import"] for name, each in found.items()},
+            f"Here and below, each compiler in a process of its own, one after the other; load before: {load:.1f}.",
+            "Import and first call: once; the rest: medians of five rounds.",
+        ),
         _table(
             "Python function: first call, geometric mean",
             {name: _mean(each, "first") for name, each in found.items()},
