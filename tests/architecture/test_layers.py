@@ -18,7 +18,9 @@ HEAVY = (
     "interlock.codegen",
     "interlock.contract",
     "interlock.core",
+    "interlock.typed_python",
     "llvmlite",
+    "numpy",
     "subprocess",
     "ziglang",
 )
@@ -79,6 +81,19 @@ def test_contract_needs_neither_llvm_nor_the_core() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == []
+
+
+def test_running_webassembly_imports_nothing_of_typed_python(repository: Path) -> None:
+    code = (
+        "import sys, interlock.cli.main\n"
+        f"interlock.cli.main.main(['run', {str(repository / 'examples/hello.wat')!r}])\n"
+        "ours = ('typed_python', 'types', 'intrinsics', 'runtime.jit', 'runtime.arrays', 'runtime.heap')\n"
+        "print(*[n for n in ('numpy', *(f'interlock.{n}' for n in ours)) if n in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["Hello, world!", ""]
 
 
 def test_every_public_name_resolves() -> None:
