@@ -5,9 +5,10 @@ python tools/generate_python_docs.py
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
-from interlock import limits
+from interlock import limits, raw
 from interlock.typed_python import mathlib, syntax
 from interlock.typed_python.scalars import SCALARS, common
 
@@ -79,6 +80,15 @@ def _functions() -> str:
     return _table(("function", "of", "for", "what it gives"), rows)
 
 
+def _raw_functions() -> str:
+    rows = [
+        (f"`{each.__name__}`", (each.__doc__ or "").removesuffix("."))
+        for each in vars(raw).values()
+        if inspect.isfunction(each)
+    ]
+    return _table(("function of `interlock.raw`", "what it gives"), rows)
+
+
 def _mathematics() -> str:
     head = (
         "Compiled from typed Python (`src/interlock/typed_python/mathlib.py`), so that results are the same everywhere.\n"
@@ -115,6 +125,8 @@ def page() -> str:
         ("Mathematics", _mathematics()),
         ("Conversions", _CONVERSIONS),
         ("Arrays and structs", _ARRAYS),
+        ("Raw memory", _RAW + _raw_functions()),
+        ("References to functions", _REFERENCES),
         ("Not supported", _table(("what", "instead"), refused)),
         ("Limits", _table(("name", "value"), [(f"`{name}`", str(value)) for name, value in named])),
     )
@@ -132,12 +144,38 @@ _ARRAYS = """\
 `T` is a number type, `i8`, `u8`, `i16`, `u16` (read as `i32`, and checked when written), `bool`, or a struct.
 
 - `a[i]`, `a[i, j]`, `a[i] = x`, `a[i] += x`, `len(a)`, `a.shape[1]`; negative indices count from the end, as in Python, and others are an `IndexError`.
-- A struct is a class with annotated numbers under `interlock.struct`, laid out as in C; its fields are `p[i].x`.
+- A struct is a class with annotated fields under `interlock.struct`: numbers, pointers, references to functions, and other structs.
+  It is laid out as in C: fields in order, each at the next multiple of its alignment, the size a multiple of the largest; a number is aligned to its size, a pointer and a reference to 4 bytes.
+  Its fields are `a[i].x`, `a[i].place.x`.
 - `interlock.empty(shape, T)` and `interlock.asarray(values, T)` make numpy arrays in the sandbox, which are passed without a copy, and so are contiguous parts of them.
 - Any other buffer (numpy in any layout, `array.array`, `bytes`) is copied for the call, and copied back if the function may write it.
   Its type and its number of dimensions must be those of the parameter.
   Two arrays that overlap outside the sandbox, of which one is written, are a `ValueError`; one array passed twice is one.
-- Arrays are neither variables nor results.
+- Arrays are neither variables nor results, and no operation of the language allocates; what a function needs for itself is passed to it, or taken from raw memory.
+"""
+
+_RAW = """\
+`interlock.raw` is an explicit import: functions that use it allocate and look after memory themselves.
+`Pointer[T]` is the address (32 bits) of a `T` or of several behind each other, for parameters, variables, results, fields and elements.
+`T` is what an array may hold, a pointer or a reference.
+A struct that holds pointers to itself writes `Pointer[Node]` under `from __future__ import annotations`.
+
+- `p[i]`, `p[i] = x`, `p.x`, `p.x += 1`, `p[i].place.x`, `p.next.next.key`; `p + n` and `p - n` move by elements, modulo 2**32.
+- `Pointer[T]`, called with a pointer or an address, casts; `u32(p)` is the address; pointers of one type compare with `==`, `<` and so on, and `if p:` asks whether the address is not 0.
+- An access outside the memory is an `IndexError`, which has no line; inside the memory nothing is checked, not even that an address is not 0.
+  A pointer need not be aligned.
+- Compiled functions and arrays of `interlock.empty` share one memory, which `memory_grow` grows for all; `interlock.array_address(a)` is the address of an array for a parameter that is a pointer, which takes and gives Python's ints.
+  A built `.wasm` has a memory of its own.
+- `f.python(...)` works on the same memory.
+
+"""
+
+_REFERENCES = """\
+`Callable[[f64, i32], f64]` of `collections.abc` is a reference to a compiled function, for parameters, variables, results, fields and elements.
+Naming a compiled function whose parameters are annotated refers to it; what `g`, `p.visit` or `table[i]` refers to is called like any function.
+A call compares the function's types with the reference's, as WebAssembly does; memory that holds no reference, or one to a function of other machine types, is a `TypeError`, which has no line.
+Zeros in memory refer to nothing.
+A reference has a meaning inside the program that made it (a function that Python calls, with all that it calls, or one built module), so Python cannot pass or get one.
 """
 
 

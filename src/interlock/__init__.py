@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         WasmUnlinkableError,
     )
     from interlock.policy import InstructionClass, Policy
-    from interlock.runtime.arrays import asarray, empty
+    from interlock.runtime.arrays import array_address, asarray, empty
     from interlock.runtime.config import Config, Protection
     from interlock.runtime.engine import Engine, Module
     from interlock.runtime.externals import Global, Memory, Table
@@ -79,7 +79,7 @@ _HOMES = {
         "WasmUnlinkableError",
     ),
     "interlock.policy": ("InstructionClass", "Policy"),
-    "interlock.runtime.arrays": ("asarray", "empty"),
+    "interlock.runtime.arrays": ("array_address", "asarray", "empty"),
     "interlock.runtime.config": ("Config", "Protection"),
     "interlock.runtime.engine": ("Engine", "Module"),
     "interlock.runtime.externals": ("Global", "Memory", "Table"),
@@ -148,6 +148,7 @@ __all__ = [
     "WasmMalformedError",
     "WasmUnlinkableError",
     "__version__",
+    "array_address",
     "asarray",
     "build_wasm",
     "compile",

@@ -87,7 +87,7 @@ def test_running_webassembly_imports_nothing_of_typed_python(repository: Path) -
     code = (
         "import sys, interlock.cli.main\n"
         f"interlock.cli.main.main(['run', {str(repository / 'examples/hello.wat')!r}])\n"
-        "ours = ('typed_python', 'types', 'intrinsics', 'runtime.jit', 'runtime.arrays', 'runtime.heap')\n"
+        "ours = ('typed_python', 'types', 'raw', 'intrinsics', 'runtime.jit', 'runtime.arrays', 'runtime.heap')\n"
         "print(*[n for n in ('numpy', *(f'interlock.{n}' for n in ours)) if n in sys.modules])"
     )
 

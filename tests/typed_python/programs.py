@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+_EXPECTED = (ArithmeticError, AssertionError, RuntimeError, ValueError, LookupError, TypeError)
 Outcome = tuple[str, object]
 """`("gives", value)`, or `("raises", the exception's name)`."""
 
@@ -41,7 +42,7 @@ def outcome(function: Callable[..., object], arguments: tuple[object, ...]) -> O
     """What a call comes to; NaN equals itself, and the sign of zero counts."""
     try:
         value = function(*arguments)
-    except (ArithmeticError, AssertionError, RuntimeError, ValueError, LookupError) as error:
+    except _EXPECTED as error:
         return "raises", type(error).__name__
     return "gives", comparable(value)
 
@@ -59,6 +60,15 @@ def comparable(value: object) -> object:
     if isinstance(value, float):
         return "nan" if value != value else struct.pack("<d", value).hex()  # noqa: PLR0124
     return type(value), value
+
+
+_EXCEPTIONS: dict[str, type[Exception]] = {
+    "MEMORY_OUT_OF_BOUNDS": IndexError,
+    "TABLE_OUT_OF_BOUNDS": TypeError,
+    "INDIRECT_CALL_TO_NULL": TypeError,
+    "BAD_SIGNATURE": TypeError,
+    "STACK_OVERFLOW": RecursionError,
+}
 
 
 class Wasm:
@@ -121,7 +131,7 @@ class Wasm:
     def _error(self, trap: Any) -> Exception:
         number = self._failure.value(self._store)
         if number == 0:
-            return RecursionError(str(trap))
+            return _EXCEPTIONS[trap.trap_code.name](str(trap))
         failure = self._failures[number - 1]
         error: Exception = getattr(builtins, failure.exception)(failure.message)
         return error

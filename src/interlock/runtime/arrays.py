@@ -42,11 +42,12 @@ def dtype_of(element: Element | Record) -> np.dtype[Any]:
     import numpy as np
 
     if isinstance(element, Element):
-        return np.dtype(_NUMPY_NAMES[element.name])
+        # Pointers and references to functions are u32.
+        return np.dtype(_NUMPY_NAMES.get(element.name, "uint32"))
     return np.dtype(
         {
             "names": [each.name for each in element.fields],
-            "formats": [_NUMPY_NAMES[each.element.name] for each in element.fields],
+            "formats": [dtype_of(each.element) for each in element.fields],
             "offsets": [each.offset for each in element.fields],
             "itemsize": element.size_bytes,
         }
@@ -103,6 +104,17 @@ def _offset(array: npt.NDArray[Any]) -> int | None:
     """Where it lies in the sandbox; in what is reserved for its memory lies nothing else."""
     offset: int = array.__array_interface__["data"][0] - heap().base_addr
     return offset if 0 <= offset < _MEMORY_BYTES else None
+
+
+def array_address(array: npt.NDArray[Any]) -> int:
+    """The address of an array's first element in the sandbox, for a parameter that is a pointer.
+
+    Raises `ValueError` for an array that lies elsewhere: make it with `interlock.asarray`.
+    """
+    offset = _offset(array)
+    if offset is None:
+        raise ValueError("the array does not lie in the sandbox: make it with interlock.asarray")
+    return offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,16 @@ if TYPE_CHECKING:
     from interlock.typed_python.layout import Type
 
 _UNREACHABLE: Final = 1
-_STACK_EXHAUSTED: Final = 10
+# Traps of instructions that check for themselves.
+_EXCEPTIONS: Final[dict[int, tuple[type[Exception], str]]] = {
+    5: (IndexError, "an access outside the memory"),
+    7: (TypeError, "this reference leads to no function"),
+    8: (TypeError, "this reference leads to no function"),
+    9: (TypeError, "this reference leads to a function of other types"),
+    10: (RecursionError, "the stack is exhausted in a compiled function"),
+}
 # The binding's letters for Python objects that become arguments, and results that become objects.
+# Pointers are unsigned.
 _LETTERS: Final = {
     "i32": "s",
     "u32": "u",
@@ -38,7 +46,9 @@ _LETTERS: Final = {
 
 def _letters(kind: Type) -> str:
     """What a parameter or a result is to the binding: of an array, its address and its lengths."""
-    return "u" + "S" * kind.dimensions if isinstance(kind, ArrayType) else _LETTERS[kind.name]
+    return (
+        "u" + "S" * kind.dimensions if isinstance(kind, ArrayType) else _LETTERS.get(kind.name, "u")
+    )
 
 
 class CompiledProgram:
@@ -60,7 +70,9 @@ class CompiledProgram:
         self._engine = default_engine()
         self.module = self._engine.adopt(self.read.module, file=definition.file)
         (self._signature,) = self.read.checked.program.exported
-        self.python = typed_python.reference(self.read.checked, self._signature)
+        self.python = typed_python.reference(
+            self.read.checked, self._signature, lambda: heap().memory
+        )
         self._open()
 
     def _open(self) -> None:
@@ -133,8 +145,9 @@ class CompiledProgram:
             number = self._failure_number()
             if number:
                 return _error_of(self.read.lowered.failures[number - 1])
-        if kind == _STACK_EXHAUSTED:
-            return RecursionError("the stack is exhausted in a compiled function")
+        if kind in _EXCEPTIONS:
+            exception, message = _EXCEPTIONS[kind]
+            return exception(message)
         error = self._instance.make_trap(kind, pc)
         if self._instance.is_closed:  # interrupted at an arbitrary instruction
             self._open()

@@ -29,6 +29,9 @@ class Heap:
         self.memory = memory
         self.base_addr = core.read_u64(memory.address)
         self._end = _GRAIN_BYTES
+        self._limit = (
+            self.memory.size_bytes
+        )  # of what is ours: compiled functions grow the memory too
         self._free: dict[int, list[int]] = {}
 
     def reserve(self, size_bytes: int) -> int:
@@ -37,13 +40,23 @@ class Heap:
         free = self._free.get(grains)
         if free:
             return free.pop()
-        offset, end = self._end, self._end + grains * _GRAIN_BYTES
-        missing = end - self.memory.size_bytes
-        if missing > 0 and self.memory.grow(-(-missing // limits.WASM_PAGE_BYTES)) < 0:
-            message = f"the memory of compiled functions has no room for {size_bytes} bytes"
-            raise MemoryError(message)
-        self._end = end
+        room_bytes = grains * _GRAIN_BYTES
+        if self._end + room_bytes > self._limit:
+            self._grow(room_bytes)
+        offset = self._end
+        self._end += room_bytes
         return offset
+
+    def _grow(self, room_bytes: int) -> None:
+        """Make room behind the end, or behind what others have grown since."""
+        if self.memory.size_bytes > self._limit:
+            self._end = self._limit = self.memory.size_bytes
+        pages = -(-(self._end + room_bytes - self._limit) // limits.WASM_PAGE_BYTES)
+        old_pages = self.memory.grow(pages)
+        if old_pages < 0:
+            message = f"the memory of compiled functions has no room for {room_bytes} bytes"
+            raise MemoryError(message)
+        self._limit = (old_pages + pages) * limits.WASM_PAGE_BYTES
 
     def release(self, offset: int, size_bytes: int) -> None:
         """Give a block back."""

@@ -56,7 +56,7 @@ def build_python(definitions: Sequence[Definition]) -> bytes:
     """Check and lower Python functions, with a memory of their own, to a binary module; its failures in a custom section."""
     from interlock import typed_python
 
-    checked = typed_python.check([(each, ()) for each in definitions])
+    checked = typed_python.check([(each, ()) for each in definitions], takes_references=True)
     lowered = typed_python.lower(checked.program, typed_python.MemoryUse.EXPORTED)
     return bytecode.encode(bytecode.validate(lowered.module).module)
 

@@ -6,20 +6,27 @@ import ast
 from abc import abstractmethod
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from interlock import intrinsics
-from interlock.typed_python import mathlib, operations, syntax, tree
-from interlock.typed_python.arrays import ArrayChecker
+from interlock.typed_python import mathlib, operations, pointers, syntax, tree
 from interlock.typed_python.expressions import as_condition
-from interlock.typed_python.layout import ArrayType
-from interlock.typed_python.scalars import BOOL, F64, Scalar, widens
+from interlock.typed_python.layout import (
+    ArrayType,
+    CallableType,
+    PointerType,
+    callable_type,
+    pointer_to,
+)
+from interlock.typed_python.places import PlaceChecker, scale_of
+from interlock.typed_python.scalars import BOOL, F64, I32, U32, Scalar, widens
 from interlock.typed_python.values import (
-    VARIABLE,
+    MISSING,
     Checked,
     Literal,
     Missing,
     definition_of,
+    element_of,
     scalar_of,
 )
 
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from interlock.typed_python.source import Definition
 
 
-class CallChecker(ArrayChecker):
+class CallChecker(PlaceChecker):
     """Calls in one function; the program that it is part of knows what is called."""
 
     @abstractmethod
@@ -44,10 +51,13 @@ class CallChecker(ArrayChecker):
 
     def call(self, node: ast.Call) -> Checked:
         """Check a call."""
-        callee = self.resolve(node.func)
+        if self.is_computed(node.func):
+            return self._call_reference(node)
+        if isinstance(node.func, ast.Subscript):
+            callee = self.type_value(node.func)
+        else:
+            callee = self.resolve(node.func)
         if isinstance(callee, Missing):
-            if callee is VARIABLE:
-                self.error(node.func, f"{ast.unparse(node.func)} is a number, not a function")
             return None
         if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
             self.error(node, "arguments are passed by position", "write them one by one, in order")
@@ -56,8 +66,12 @@ class CallChecker(ArrayChecker):
         if definition is not None:
             return self._call_function(node, definition)
         kind = scalar_of(callee)
+        if isinstance(kind, PointerType):
+            return self._cast(node, kind)
         if kind is not None:
             return self._convert(node, kind)
+        if isinstance(callee, FunctionType) and (callee in _PLACES or callee in _RAW):
+            return self._call_raw(node, callee)
         if callee is len:
             return self._length(node)
         if callee is intrinsics.bitcast:
@@ -153,6 +167,12 @@ class CallChecker(ArrayChecker):
         if value.type is None:
             self.error(node.args[0], "this call has no value", "its function returns None")
             return None
+        if isinstance(value.type, PointerType) and kind is U32:
+            return self._cast(node, kind)
+        if isinstance(value.type, PointerType | CallableType) and kind is not BOOL:
+            hint = "write u32(...) for the address" if isinstance(value.type, PointerType) else ""
+            self.error(node, f"{kind} of {value.type}", hint)
+            return None
         if value.type == kind:
             self.operations[node] = partial(operations.convert, kind)
             return value
@@ -160,6 +180,139 @@ class CallChecker(ArrayChecker):
             self.operations[node] = partial(operations.convert, kind)
             return as_condition(value)
         return self.operation(node, "convert", kind, (value,))
+
+    # -- pointers and references -----------------------------------------------------------------------------------------
+
+    def _cast(self, node: ast.Call, kind: Scalar) -> Checked:
+        """`Pointer[T](p)`, `u32(p)`: the same address."""
+        (value,) = self._arguments(node, 1) or (None,)
+        if value is None:
+            return None
+        source = self.type_of(value)
+        settled = (
+            value
+            if isinstance(value, tree.Expr) and isinstance(source, PointerType)
+            else self.settle(node.args[0], value, U32)
+        )
+        if settled is None:
+            return None
+        self.operations[node] = int
+        return tree.Raw(name="cast", operands=(settled,), type=kind)
+
+    @abstractmethod
+    def type_value(self, node: ast.expr) -> object:
+        """What an expression that names a type means; `MISSING` after an error."""
+
+    def _call_raw(self, node: ast.Call, callee: object) -> Checked:
+        """The functions of `interlock.raw`."""
+        if callee in _PLACES:
+            if len(node.args) != 1:
+                self.error(node, f"{ast.unparse(node.func)} takes 1 argument, not {len(node.args)}")
+                return None
+            is_size = callee is pointers.size_of
+            return self._size_of(node) if is_size else self._address_of(node)
+        name, params, result = _RAW[callee]
+        values = self._arguments(node, len(params))
+        if values is None:
+            return None
+        operands: list[tree.Expr | None] = []
+        for each, value, kind in zip(node.args, values, params, strict=True):
+            found = None if value is None else self.type_of(value)
+            is_pointer = kind is None and isinstance(found, PointerType)
+            if kind is None and found is not None and not is_pointer:
+                self.error(each, f"this is {found}, where a pointer is wanted")
+            operands.append(
+                value
+                if is_pointer and isinstance(value, tree.Expr)
+                else self.settle(each, value, kind)
+                if kind is not None
+                else None
+            )
+        if None in operands:
+            return None
+        self.operations[node] = getattr(self.machine, callee.__name__)  # type: ignore[attr-defined]  # a function of ours
+        settled = tuple(each for each in operands if each is not None)
+        return tree.Raw(name=name, operands=settled, type=result)
+
+    def _size_of(self, node: ast.Call) -> Checked:
+        value = self.type_value(node.args[0])
+        element = None if value is MISSING else element_of(value)
+        if element is None:
+            if value is not MISSING:
+                self.error(node.args[0], "this is no type with a size", "write size_of(f64)")
+            return None
+        self.operations[node] = lambda _kind: element.size_bytes
+        return Literal(element.size_bytes)
+
+    def _address_of(self, node: ast.Call) -> Checked:
+        argument = node.args[0]
+        is_place = isinstance(argument, ast.Subscript | ast.Attribute) and self.is_computed(
+            argument
+        )
+        place = self.place(argument) if is_place else None
+        if place is None:
+            if not is_place:
+                self.error(argument, "this has no address", "write address_of(p.x) of a pointer p")
+            return None
+        if isinstance(place, tree.Access):
+            self.error(
+                argument,
+                "elements of arrays have no address",
+                "pass a pointer: interlock.array_address(array)",
+            )
+            return None
+        self.addresses[node] = partial(self.machine.address, *scale_of(place))
+        return tree.Address(
+            pointer=place.pointer,
+            index=None,
+            scale=0,
+            offset=place.offset,
+            type=pointer_to(place.element),
+        )
+
+    def _call_reference(self, node: ast.Call) -> Checked:
+        """A call of what a variable, an element or a field refers to."""
+        function = self.expression(node.func)
+        values = [self.expression(each) for each in node.args]
+        if function is None:
+            return None
+        kind = self.type_of(function)
+        if not isinstance(kind, CallableType) or isinstance(function, Literal):
+            self.error(node.func, f"{ast.unparse(node.func)} is a number, not a function")
+            return None
+        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
+            self.error(node, "arguments are passed by position", "write them one by one, in order")
+            return None
+        if len(values) != len(kind.params):
+            count = _count(len(kind.params), "argument")
+            self.error(node, f"{ast.unparse(node.func)} takes {count}, not {len(values)}")
+            return None
+        settled = [self.settle(*each) for each in zip(node.args, values, kind.params, strict=True)]
+        if None in settled:
+            return None
+        self.references[node] = partial(self.machine.call, kind)
+        arguments = tuple(each for each in settled if each is not None)
+        return tree.CallReference(function=function, kind=kind, arguments=arguments)
+
+    def function_reference(self, node: ast.expr, value: object) -> Checked:
+        """A compiled function that is named and not called: its types are those of its annotations."""
+        definition = definition_of(value)
+        signature = None if definition is None else self.callee(node, definition, ())
+        if signature is None:
+            return None
+        params = tuple(each for each in signature.params if isinstance(each, Scalar))
+        if len(params) != len(signature.params):
+            self.error(
+                node, f"{signature.name} takes arrays, and has no references", "pass pointers"
+            )
+            return None
+        table = self.machine.table
+        if signature not in table:
+            table.append(signature)
+        number = table.index(signature) + 1
+        self.loads[node] = lambda: number
+        kind = callable_type(params, signature.result)
+        return tree.Reference(callee=signature, number=number, type=kind)
 
     def _arguments(self, node: ast.Call, count: int) -> list[Checked] | None:
         values = [self.expression(each) for each in node.args]
@@ -227,6 +380,16 @@ class CallChecker(ArrayChecker):
             self.settle(each, value, met) for each, value in zip(node.args, values, strict=True)
         ]
         return self.operation(node, builtin.name, met, operands)
+
+
+_PLACES: Final = (pointers.size_of, pointers.address_of)
+# Instruction, parameters (None: any pointer), result.
+_RAW: Final[dict[object, tuple[str, tuple[Scalar | None, ...], Scalar | None]]] = {
+    pointers.memory_size: ("memory.size", (), U32),
+    pointers.memory_grow: ("memory.grow", (U32,), I32),
+    pointers.memory_fill: ("memory.fill", (None, I32, U32), None),
+    pointers.memory_copy: ("memory.copy", (None, None, U32), None),
+}
 
 
 def _count(number: int, what: str) -> str:

@@ -13,7 +13,8 @@ from interlock import limits
 from interlock.errors import LimitExceededError, PythonSubsetError
 from interlock.typed_python import source, tree
 from interlock.typed_python.effects import written_arrays
-from interlock.typed_python.layout import ArrayType
+from interlock.typed_python.layout import ArrayType, CallableType
+from interlock.typed_python.machine import Machine
 from interlock.typed_python.statements import StatementChecker
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ class Annotated:
     signature: tree.Signature
     conversions: Mapping[ast.AST, Scalar]
     operations: Mapping[ast.AST, Callable[..., Value]]
-    loads: Mapping[ast.AST, Callable[..., Value]]
+    loads: Mapping[ast.AST, Callable[..., Value | None]]
     stores: Mapping[ast.AST, Callable[..., None]]
+    addresses: Mapping[ast.AST, Callable[..., Value]]
+    references: Mapping[ast.AST, Callable[..., Value]]
     callees: Mapping[ast.AST, tree.Signature]
 
 
@@ -45,17 +48,22 @@ class CheckedProgram:
 
     program: tree.Program
     annotated: Mapping[tree.Signature, Annotated]
+    machine: Machine
 
 
 def check(
-    roots: Sequence[tuple[Definition, Sequence[Type | None]]],
+    roots: Sequence[tuple[Definition, Sequence[Type | None]]], *, takes_references: bool = False
 ) -> CheckedProgram:
     """Check definitions, each for arguments of these types (None: as annotated), and all that they call.
 
+    `takes_references`: who calls them has references to functions, as another export of the same module may give them.
     Raises `PythonSubsetError` with everything that is wrong.
     """
     checker = _ProgramChecker()
     exported = [checker.signature(definition, arguments) for definition, arguments in roots]
+    if not takes_references:
+        for signature in exported:
+            checker.refuse_references(signature)
     checker.finish()
     if checker.diagnostics:
         raise PythonSubsetError(tuple(sorted(checker.diagnostics)))
@@ -63,8 +71,9 @@ def check(
         functions=tuple(checker.functions.values()),
         written=written_arrays(tuple(checker.functions.values())),
         exported=tuple(each for each in exported if each is not None),
+        referenced=tuple(checker.machine.table),
     )
-    return CheckedProgram(program=program, annotated=checker.annotated)
+    return CheckedProgram(program=program, annotated=checker.annotated, machine=checker.machine)
 
 
 class _ProgramChecker:
@@ -73,12 +82,30 @@ class _ProgramChecker:
     def __init__(self) -> None:
         self.diagnostics: dict[Diagnostic, None] = {}
         self.functions: dict[tree.Signature, tree.Function] = {}
+        self.machine = Machine()
         self.annotated: dict[tree.Signature, Annotated] = {}
         self._sources: dict[Definition, ast.FunctionDef | None] = {}
         self._known: dict[
             tree.Signature, tree.Signature | None
         ] = {}  # None: its result is being inferred
         self._waiting: list[tuple[tree.Signature, _FunctionChecker]] = []
+
+    def refuse_references(self, found: tree.Signature | None) -> None:
+        """Note an error if a function takes or gives what has no meaning outside its program."""
+        kinds = () if found is None else (*found.params, found.result)
+        node = None if found is None else self._source(found.definition)
+        if (
+            found is not None
+            and node is not None
+            and any(isinstance(each, CallableType) for each in kinds)
+        ):
+            checker = _FunctionChecker(self, found.definition, node)
+            checker.error(
+                node,
+                "a reference to a function has a meaning inside a program only",
+                "choose the function by a number, and call it from a function in between",
+            )
+            self.diagnostics |= checker.diagnostics
 
     def signature(
         self, definition: Definition, arguments: Sequence[Type | None]
@@ -155,6 +182,8 @@ class _ProgramChecker:
             operations=checker.operations,
             loads=checker.loads,
             stores=checker.stores,
+            addresses=checker.addresses,
+            references=checker.references,
             callees=checker.callees,
         )
 
@@ -165,7 +194,7 @@ class _FunctionChecker(StatementChecker):
     def __init__(
         self, program: _ProgramChecker, definition: Definition, node: ast.FunctionDef
     ) -> None:
-        super().__init__(definition, node)
+        super().__init__(definition, program.machine, node)
         self.program = program
 
     def parameters(self, arguments: Sequence[Type | None]) -> tuple[Type, ...] | None:

@@ -33,7 +33,11 @@ def written_arrays(
 
 
 def _stores(body: object) -> Iterator[str]:
-    return (each.access.array.name for each in _nodes(body) if isinstance(each, tree.Store))
+    return (
+        each.access.array.name
+        for each in _nodes(body)
+        if isinstance(each, tree.Store) and isinstance(each.access, tree.Access)
+    )
 
 
 def _calls(body: object) -> Iterator[tree.Call]:
@@ -47,7 +51,7 @@ def _nodes(value: object) -> Iterator[object]:
         node = waiting.pop()
         if isinstance(node, tuple) and not isinstance(node, tree.Place):
             waiting += node
-        elif isinstance(node, tree.Expr | tree.Stmt | tree.Access):
+        elif isinstance(node, tree.Expr | tree.Stmt | tree.Access | tree.Deref):
             yield node
             # A signature leads to other functions.
             fields = node.__dataclass_fields__

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from interlock import limits
 from interlock.typed_python import operations, syntax, tree
+from interlock.typed_python.layout import PointerType
 from interlock.typed_python.scalars import BOOL, F32, F64, I64, U64, Scalar
 from interlock.typed_python.values import Checked, Literal, ValueChecker
 
@@ -66,7 +67,7 @@ class ExpressionChecker(ValueChecker, ABC):
                 return self._constant(node, node.value)
             case ast.Name():
                 return self._name(node)
-            case ast.Attribute(value=ast.Subscript()):
+            case ast.Attribute() if self.is_computed(node):
                 return self.attribute(node)
             case ast.Attribute():
                 return self._constant(node, self.resolve(node))
@@ -129,6 +130,8 @@ class ExpressionChecker(ValueChecker, ABC):
         second = self.expression(right, wanted)
         if isinstance(first, Literal) and isinstance(second, Literal):
             return self._folded(node, op, first.value, second.value)
+        if isinstance(self.type_of(first), PointerType) and row.name in {"add", "sub"}:
+            return self._moved(node, first, op, (right, second))
         if row.name == "pow":
             return self._power(node, left, first, right, second)
         if row.name in {"lshift", "rshift"}:
@@ -140,6 +143,35 @@ class ExpressionChecker(ValueChecker, ABC):
         if kind.is_float and row.name in {"mod", "floordiv"}:
             return self.float_operator(node, row.name, operands)
         return self.operation(node, row.name, kind, operands)
+
+    def _moved(
+        self,
+        node: ast.expr | ast.AugAssign,
+        pointer: Checked,
+        op: ast.operator,
+        by: tuple[ast.expr, Checked],
+    ) -> Checked:
+        """`p + n`, `p - n`: so many elements on, or back."""
+        kind, index = self.type_of(pointer), self.settle(*by, I64)
+        if not isinstance(kind, PointerType) or not isinstance(pointer, tree.Expr) or index is None:
+            return None
+        try:
+            scale = kind.element.size_bytes
+        except TypeError as error:
+            self.error(node, str(error))
+            return None
+        if isinstance(op, ast.Sub):
+            scale = -scale
+        self.operations[node] = partial(self.machine.address, scale, 0)
+        return tree.Address(pointer=pointer, index=index, scale=scale, offset=0, type=kind)
+
+    def is_computed(self, node: ast.expr) -> bool:
+        """Whether a chain of subscripts and attributes begins with a variable, an array or a call, not with a module."""
+        while isinstance(node, ast.Subscript | ast.Attribute):
+            node = node.value
+        if isinstance(node, ast.Call):
+            return True
+        return isinstance(node, ast.Name) and (node.id in self.variables or node.id in self.arrays)
 
     def _arithmetic_kind(
         self, node: ast.AST, first: Checked, second: Checked, row: syntax.Operator
@@ -333,7 +365,7 @@ class ExpressionChecker(ValueChecker, ABC):
             kind = self.meet(node, (first, second), "comparison")
             is_ordered = name not in {"eq", "ne"}
             if kind is None or not self.wants(
-                node, kind, "if" if is_ordered else "ifb", "this comparison"
+                node, kind, "ifp" if is_ordered else "ifbpc", "this comparison"
             ):
                 return None
             left, right = (

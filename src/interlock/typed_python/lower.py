@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.bytecode import (
     Const,
     CustomSection,
+    Elem,
     Export,
     ExternKind,
     Function,
@@ -26,6 +27,9 @@ from interlock.bytecode import (
     MemArg,
     MemoryType,
     Module,
+    RefFunc,
+    SegmentMode,
+    TableType,
     ValType,
 )
 from interlock.errors import InternalError
@@ -90,16 +94,25 @@ class _ModuleLowering:
         kept = [
             each.signature
             for each in program.functions
-            if not each.signature.definition.is_inlined or each.signature in program.exported
+            if not each.signature.definition.is_inlined
+            or each.signature in (*program.exported, *program.referenced)
         ]
         self.indices = {signature: index for index, signature in enumerate(kept)}
+        self.types: dict[FuncType, int] = {}
         self.failures: dict[Failure, int] = {}
+        self.uses_table = bool(program.referenced)
+        self.uses_memory = any(
+            isinstance(kind, ArrayType) for each in self.indices for kind in each.params
+        )
+
+    def type_index(self, func_type: FuncType) -> int:
+        """The index of a type in the module."""
+        return self.types.setdefault(func_type, len(self.types))
 
     def run(self, memory: MemoryUse) -> Lowered:
-        types: dict[FuncType, int] = {}
         functions = []
         for signature in self.indices:
-            index = types.setdefault(func_type(signature), len(types))
+            index = self.type_index(func_type(signature))
             functions.append(_FunctionLowering(self, self.bodies[signature]).run(index))
         names = self._export_names()
         exports = [
@@ -111,31 +124,46 @@ class _ModuleLowering:
             type=GlobalType(value_type=ValType.I32, mutable=True),
             init=Const(type=ValType.I32, bits=0),
         )
-        has_memory = any(
-            isinstance(kind, ArrayType) for each in self.indices for kind in each.params
-        )
         memory_type = MemoryType(limits=Limits(minimum=_PAGES_MIN))
         imports: list[Import] = []
         memories: list[MemoryType] = []
-        if has_memory and memory is MemoryUse.IMPORTED:
+        if self.uses_memory and memory is MemoryUse.IMPORTED:
             owner, name = MEMORY_IMPORT
             imports.append(
                 Import(module=owner, name=name, kind=ExternKind.MEMORY, desc=memory_type)
             )
-        elif has_memory:
+        elif self.uses_memory:
             memories.append(memory_type)
             exports.append(Export(name="memory", kind=ExternKind.MEMORY, index=0))
+        tables, elems = self._table()
         module = Module(
-            types=tuple(types),
+            types=tuple(self.types),
             imports=tuple(imports),
             customs=(self._failure_section(),),
             memories=tuple(memories),
             functions=tuple(functions),
+            tables=tables,
+            elems=elems,
             globals=(failure,),
             exports=tuple(exports),
             function_names={index: signature.name for signature, index in self.indices.items()},
         )
         return Lowered(module=module, failures=tuple(self.failures), exports=names)
+
+    def _table(self) -> tuple[tuple[TableType, ...], tuple[Elem, ...]]:
+        """The functions that there are references to; slot 0 stays empty, so that memory full of zeros refers to nothing."""
+        referenced = self.program.referenced
+        if not self.uses_table:
+            return (), ()
+        size = len(referenced) + 1
+        table = TableType(element=ValType.FUNCREF, limits=Limits(minimum=size, maximum=size))
+        elem = Elem(
+            type=ValType.FUNCREF,
+            items=tuple(RefFunc(index=self.indices[each]) for each in referenced),
+            mode=SegmentMode.ACTIVE,
+            offset=Const(type=ValType.I32, bits=1),
+        )
+        return (table,), (elem,) if referenced else ()
 
     def _failure_section(self) -> CustomSection:
         """What the numbers mean, for those who embed the binary module."""
@@ -165,9 +193,12 @@ class _ModuleLowering:
 
 def func_type(signature: tree.Signature) -> FuncType:
     """The byte-code's type of a function."""
-    result = () if signature.result is None else (signature.result.val_type,)
-    params = tuple(each for kind in signature.params for each in value_types(kind))
-    return FuncType(params, result)
+    return _func_type(signature.params, signature.result)
+
+
+def _func_type(params: tuple[Type, ...], result: Scalar | None) -> FuncType:
+    words = tuple(each for kind in params for each in value_types(kind))
+    return FuncType(words, () if result is None else (result.val_type,))
 
 
 def value_types(kind: Type) -> tuple[ValType, ...]:
@@ -260,9 +291,17 @@ class _FunctionLowering:
                 self._call(node)
             case tree.Load():
                 self._address(node.access)
-                to.emit(node.access.element.load, _memory_argument(node.access))
+                to.emit(node.element.load, _memory_argument(node))
             case tree.Length():
                 to.emit("local.get", self.frames[-1].locals[f"{node.array.name}.{node.dimension}"])
+            case tree.Address():
+                self._moved(node)
+            case tree.Raw():
+                self._raw(node)
+            case tree.Reference():
+                to.emit("i32.const", node.number)
+            case tree.CallReference():
+                self._call_reference(node)
 
     def _conditional(self, node: tree.Conditional) -> None:
         if node.type is BOOL and _is(node.then, 0) and _is(node.otherwise, 1):
@@ -306,8 +345,44 @@ class _FunctionLowering:
         self.frames.pop()
         to.close()
 
-    def _address(self, access: tree.Access) -> None:
+    def _moved(self, node: tree.Address) -> None:
+        """Push an address that is computed modulo 2**32."""
+        to = self.to
+        self.expression(node.pointer)
+        if node.index is not None:
+            self.expression(node.index)
+            to.write(f"i32.wrap_i64 i32.const:{node.scale} i32.mul i32.add")
+        if node.offset:
+            to.write(f"i32.const:{node.offset} i32.add")
+
+    def _raw(self, node: tree.Raw) -> None:
+        for operand in node.operands:
+            self.expression(operand)
+        if node.name == "cast":
+            return
+        self.module.uses_memory = True
+        self.to.emit(node.name, (0, 0) if node.name == "memory.copy" else 0)
+
+    def _call_reference(self, node: tree.CallReference) -> None:
+        """The reference is computed before the arguments, and wanted behind them."""
+        to = self.to
+        held = to.take(ValType.I32)
+        self.expression(node.function)
+        to.emit("local.set", held)
+        for argument in node.arguments:
+            self.expression(argument)
+        to.emit("local.get", held)
+        to.give(held)
+        self.module.uses_table = True
+        index = self.module.type_index(_func_type(node.kind.params, node.kind.result))
+        to.emit("call_indirect", (index, 0))
+
+    def _address(self, access: tree.Access | tree.Deref) -> None:
         """Push the address of an element; `IndexError` if there is none."""
+        self.module.uses_memory = True
+        if isinstance(access, tree.Deref):
+            self.expression(access.pointer)
+            return
         to, array = self.to, access.array
         lengths = [
             self.frames[-1].locals[f"{array.name}.{at}"] for at in range(array.type.dimensions)
@@ -337,7 +412,7 @@ class _FunctionLowering:
         to.give(*held)
 
     def _store(self, node: tree.Store) -> None:
-        to, element = self.to, node.access.element
+        to, element = self.to, node.element
         value = to.take(element.scalar.val_type)
         self.expression(node.value)
         to.emit("local.set", value)
@@ -347,7 +422,7 @@ class _FunctionLowering:
             to.write(f"i32.const:{element.maximum - element.minimum} i32.gt_u")
             to.fail_if(OVERFLOW, f"the value does not fit {element}", node.access.place)
         to.emit("local.get", value)
-        to.emit(element.store, _memory_argument(node.access))
+        to.emit(element.store, _memory_argument(node))
         to.give(value)
 
     # -- statements ------------------------------------------------------------------------------------------------------
@@ -499,8 +574,11 @@ def _names(param: tree.Variable | tree.Array) -> list[str]:
     return [param.name]
 
 
-def _memory_argument(access: tree.Access) -> MemArg:
-    return MemArg(align=access.element.size_bytes.bit_length() - 1, offset=access.offset)
+def _memory_argument(node: tree.Load | tree.Store) -> MemArg:
+    """A pointer may have any address: it is no promise to the processor."""
+    is_aligned = isinstance(node.access, tree.Access)
+    align = node.element.size_bytes.bit_length() - 1 if is_aligned else 0
+    return MemArg(align=align, offset=node.access.offset)
 
 
 def _is(node: tree.Expr, value: int) -> bool:

@@ -109,24 +109,25 @@ def bitcast(kind: Scalar, source: Scalar, value: Value) -> Value:
     return cast
 
 
-def load(field: str | None, array: Any, *indices: int) -> Value:
+def load(fields: tuple[str, ...], array: Any, *indices: int) -> Value:
     """A number of an array, or of a field of a struct in one."""
     found = array[indices[0] if len(indices) == 1 else indices]
-    if field is not None:
+    for field in fields:
         found = found[field]
     return found.item() if hasattr(found, "item") else found  # type: ignore[no-any-return]  # numpy's numbers as Python's
 
 
-def store(element: Element, field: str | None, value: Value, array: Any, *indices: int) -> None:
+def store(
+    element: Element, fields: tuple[str, ...], value: Value, array: Any, *indices: int
+) -> None:
     """Write a number, if the element holds it."""
     if element.is_narrow and not element.minimum <= value <= element.maximum:
         message = f"{element} does not hold {value}"
         raise OverflowError(message)
-    index = indices[0] if len(indices) == 1 else indices
-    if field is None:
-        array[index] = value
-    else:
-        array[index][field] = value
+    index: Any = indices[0] if len(indices) == 1 else indices
+    for field in fields:
+        array, index = array[index], field
+    array[index] = value
 
 
 REFERENCES: Final[dict[str, Callable[..., Value]]] = {

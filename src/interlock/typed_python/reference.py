@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from interlock.typed_python import tree
     from interlock.typed_python.check import Annotated, CheckedProgram
     from interlock.typed_python.layout import Type
+    from interlock.typed_python.machine import LinearMemory
 
 
-def reference(checked: CheckedProgram, signature: tree.Signature) -> Callable[..., object]:
-    """The function as CPython runs it; it takes and returns Python's own numbers."""
-    run = _Reference(checked).function(signature)
+def reference(
+    checked: CheckedProgram, signature: tree.Signature, memory: Callable[[], LinearMemory]
+) -> Callable[..., object]:
+    """The function as CPython runs it, on a memory; it takes and returns Python's own numbers."""
+    functions = _Reference(checked)
+    checked.machine.memory = memory
+    checked.machine.function = functions.function
+    run = functions.function(signature)
 
     def call(*arguments: object) -> object:
         if len(arguments) != len(signature.params):
@@ -110,7 +116,8 @@ class _Rewriter:
         return self._call(node, partial(operations.convert, kind), [rewritten])
 
     def _rewrite(self, node: ast.AST) -> ast.AST:
-        callee = self._annotated.callees.get(node)
+        found = self._annotated
+        callee = found.callees.get(node)
         run = self._annotated.operations.get(node) if callee is None else self._function(callee)
         match node:
             case ast.FunctionDef():
@@ -131,6 +138,13 @@ class _Rewriter:
                 name = ast.Name(id=ast.unparse(node.target), ctx=ast.Load())
                 operands = [ast.copy_location(name, node.target), self._expr(node.value)]
                 return self._assign(node, node.target, self._call(node, run, operands))
+            case ast.Call() if node in found.addresses:
+                return self._call(node, found.addresses[node], self._place(node.args[0]))
+            case ast.Call() if node in found.references:
+                operands = [self._expr(each) for each in (node.func, *node.args)]
+                return self._call(node, found.references[node], operands)
+            case ast.Name() if node in found.loads:
+                return self._call(node, found.loads[node], [])
             case ast.Call() if node in self._annotated.loads:
                 return self._call(
                     node, self._annotated.loads[node], [self._expr(each) for each in node.args]
@@ -149,12 +163,17 @@ class _Rewriter:
         return ast.copy_location(type(node)(**fields), node)
 
     def _place(self, node: ast.expr) -> list[ast.expr]:
-        """The array and the indices of an element."""
-        subscript = node.value if isinstance(node, ast.Attribute) else node
-        assert isinstance(subscript, ast.Subscript)  # noqa: S101  (the checker has seen one)
-        index = subscript.slice
+        """An array or a pointer, and indices: fields are known to what is called with them."""
+        inner = node
+        while isinstance(inner, ast.Attribute):
+            inner = inner.value
+            if inner in self._annotated.loads:  # a pointer, which is read
+                return [self._expr(inner)]
+        if not isinstance(inner, ast.Subscript):
+            return [self._expr(inner)]
+        index = inner.slice
         nodes = index.elts if isinstance(index, ast.Tuple) else [index]
-        return [subscript.value, *map(self._expr, nodes)]
+        return [self._expr(inner.value), *map(self._expr, nodes)]
 
     def _store(self, node: ast.stmt, target: ast.expr, value: ast.expr) -> ast.AST:
         return self._stored(node, target, value, self._place(target))
@@ -166,20 +185,19 @@ class _Rewriter:
         return ast.copy_location(ast.Expr(value=called), node)
 
     def _augmented(self, node: ast.AugAssign, run: Callable[..., operations.Value]) -> ast.AST:
-        """The indices are computed once; the block is one for the sake of being one statement."""
-        array, *indices = self._place(node.target)
-        names = [f"$index{at}" for at in range(len(indices))]
+        """The place is computed once; the block is one for the sake of being one statement."""
+        place = self._place(node.target)
+        names = [f"$place{at}" for at in range(len(place))]
         held: list[ast.expr] = [
             ast.copy_location(ast.Name(id=name, ctx=ast.Load()), node) for name in names
         ]
-        field = node.target.attr if isinstance(node.target, ast.Attribute) else None
-        read = self._call(node, partial(operations.load, field), [array, *held])
+        read = self._call(node, self._annotated.loads[node.target], held)
         value = self._call(node, run, [read, self._expr(node.value)])
         assigned = [
             self._assign(node, ast.Name(id=name, ctx=ast.Store()), index)
-            for name, index in zip(names, indices, strict=True)
+            for name, index in zip(names, place, strict=True)
         ]
-        stored = self._stored(node, node.target, value, [array, *held])
+        stored = self._stored(node, node.target, value, held)
         body = [each for each in (*assigned, stored) if isinstance(each, ast.stmt)]
         return ast.copy_location(
             ast.If(test=ast.copy_location(ast.Constant(value=True), node), body=body, orelse=[]),

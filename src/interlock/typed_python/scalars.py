@@ -25,7 +25,12 @@ class Scalar:
     @property
     def is_integer(self) -> bool:
         """Whether it is one of the four integer types."""
-        return not self.is_float and self.bits > 1
+        return self.letter == "i"
+
+    @property
+    def letter(self) -> str:
+        """What operations say they are for: i integers, f floats, b bools; p pointers, c functions."""
+        return "f" if self.is_float else "i" if self.bits > 1 else "b"
 
     @property
     def minimum(self) -> int:

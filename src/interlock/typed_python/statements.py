@@ -16,6 +16,7 @@ from interlock.typed_python.variables import VariableChecker
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from interlock.typed_python.machine import Machine
     from interlock.typed_python.source import Definition
 
 _RESULT: Final = "return"  # as a variable: no name of Python's
@@ -24,8 +25,8 @@ _RESULT: Final = "return"  # as a variable: no name of Python's
 class StatementChecker(VariableChecker):
     """One function, for one choice of parameter types."""
 
-    def __init__(self, definition: Definition, source: ast.FunctionDef) -> None:
-        super().__init__(definition)
+    def __init__(self, definition: Definition, machine: Machine, source: ast.FunctionDef) -> None:
+        super().__init__(definition, machine)
         self.source = source
         self.result: Scalar | None = None
         self.is_result_declared = False

@@ -114,19 +114,19 @@ FUNCTIONS: Final[dict[Callable[..., Any], Builtin]] = _PYTHONS | {
 
 EXPRESSIONS: Final[dict[type[ast.expr], str]] = {
     ast.Constant: "integers, floats and bools; an integer or float takes the type of what it stands beside",
-    ast.Name: "variables, parameters, and constants of the module or of an enclosing function",
-    ast.Attribute: "a constant or function of a module: `math.pi`; a field of a struct: `p[i].x`; `a.shape[0]`",
-    ast.Subscript: "an element of an array: `a[i]`, `a[i, j]`",
+    ast.Name: "variables, parameters, constants of the module or of an enclosing function, and references to compiled functions",
+    ast.Attribute: "a constant or function of a module: `math.pi`; a field of a struct: `a[i].x`, `p.x`; `a.shape[0]`",
+    ast.Subscript: "an element of an array or behind a pointer: `a[i]`, `a[i, j]`, `p[i]`",
     ast.BinOp: "the operators below; the types mix where one holds every value of both",
     ast.UnaryOp: "`-`, `+`, `~`, `not`",
     ast.BoolOp: "`and`, `or`: of bools, or of conditions",
     ast.Compare: "`==`, `!=`, `<`, `<=`, `>`, `>=`, also chained",
     ast.IfExp: "`a if condition else b`",
-    ast.Call: "compiled functions, conversions, and the functions below; arguments by position",
+    ast.Call: "compiled functions, references to them, conversions, and the functions below; arguments by position",
 }
 
 STATEMENTS: Final[dict[type[ast.stmt], str]] = {
-    ast.Assign: "to variables and elements of arrays, also several: `a = b = 0`, `a, b = b, a`",
+    ast.Assign: "to variables, elements of arrays and what pointers lead to, also several: `a = b = 0`, `a, b = b, a`",
     ast.AnnAssign: "`x: f64 = 0`, or without a value: gives a variable its type",
     ast.AugAssign: "with the operators below",
     ast.If: "with `elif` and `else`",

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Mapping
 
-    from interlock.typed_python.layout import ArrayType, Element, Type
+    from interlock.typed_python.layout import (
+        ArrayType,
+        CallableType,
+        Element,
+        PointerType,
+        Record,
+        Type,
+    )
     from interlock.typed_python.source import Definition
 
 
@@ -142,25 +149,79 @@ class Array:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A number in an array: its indices are i64, negative ones count from the end; `offset` is that of a struct's field."""
+    """An element of an array: its indices are i64, negative ones count from the end; `offset` is that of a struct's field."""
 
     array: Array
     indices: tuple[Expr, ...]
-    element: Element
+    element: Element | Record
     offset: int
     place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """Reads from an array."""
+class Deref:
+    """What lies behind a pointer; `offset` is that of a struct's field."""
 
-    access: Access
+    pointer: Expr
+    element: Element | Record
+    offset: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A pointer moved by `index * scale + offset` bytes, modulo 2**32; the index is an i64."""
+
+    pointer: Expr
+    index: Expr | None
+    scale: int
+    offset: int
+    type: PointerType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """An instruction for the whole memory, or a cast: of `raw.OPERATIONS`."""
+
+    name: str
+    operands: tuple[Expr, ...]
+    type: Scalar | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A reference to a compiled function; its number in the program's table."""
+
+    callee: Signature
+    number: int
+    type: CallableType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReference:
+    """A call of what a reference leads to."""
+
+    function: Expr
+    kind: CallableType
+    arguments: tuple[Expr, ...]
+
+    @property
+    def type(self) -> Scalar | None:
+        """The callee's result."""
+        return self.kind.result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Reads a number of an array, or behind a pointer."""
+
+    access: Access | Deref
+    element: Element
 
     @property
     def type(self) -> Scalar:
         """What the element is when it has been read."""
-        return self.access.element.scalar
+        return self.element.scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +237,21 @@ class Length:
         return I64
 
 
-Expr: TypeAlias = Const | Get | Tee | Operation | Comparison | Conditional | Call | Load | Length
+Expr: TypeAlias = (
+    Const
+    | Get
+    | Tee
+    | Operation
+    | Comparison
+    | Conditional
+    | Call
+    | Load
+    | Length
+    | Address
+    | Raw
+    | Reference
+    | CallReference
+)
 
 
 # -- statements --------------------------------------------------------------------------------------------------------------
@@ -192,9 +267,10 @@ class Assign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """Writes into an array, after the value has been computed; a narrow element is an `OverflowError` if it does not fit."""
+    """Writes a number, after it has been computed; a narrow element is an `OverflowError` if it does not fit."""
 
-    access: Access
+    access: Access | Deref
+    element: Element
     value: Expr
 
 
@@ -300,3 +376,4 @@ class Program:
     functions: tuple[Function, ...]
     written: Mapping[Signature, frozenset[str]]  # the array parameters that each may write
     exported: tuple[Signature, ...]
+    referenced: tuple[Signature, ...]  # reference number n leads to n - 1

@@ -7,18 +7,31 @@ a variable whose type is not known yet.
 from __future__ import annotations
 
 import ast
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from interlock.typed_python import operations, syntax, tree
 from interlock.typed_python.diagnostics import Diagnostic
-from interlock.typed_python.layout import ELEMENTS, ArrayType, Element, Record
+from interlock.typed_python.layout import (
+    ArrayType,
+    CallableType,
+    Element,
+    PointerType,
+    Record,
+    callable_type,
+    element_for,
+)
 from interlock.typed_python.scalars import BOOL, F64, I64, Scalar, common, widens
 from interlock.typed_python.source import Definition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from interlock.typed_python.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +44,36 @@ class Literal:
 Checked: TypeAlias = "tree.Expr | Literal | None"
 
 _OF_CLASS: Final = {int: I64, float: F64, bool: BOOL}
-_KIND_WORDS: Final = {"i": "integers", "f": "floats", "b": "bools"}
+_KIND_WORDS: Final = {
+    "i": "integers",
+    "f": "floats",
+    "b": "bools",
+    "p": "pointers",
+    "c": "functions",
+}
 
 
 def scalar_of(value: object) -> Scalar | None:
     """The scalar type that an annotation's value or a conversion's name means."""
     if isinstance(value, type) and value in _OF_CLASS:
         return _OF_CLASS[value]
+    if typing.get_origin(value) is Callable:
+        return _function_type_of(value)
     found = getattr(value, "scalar", None)
     return found if isinstance(found, Scalar) else None
+
+
+def _function_type_of(value: object) -> CallableType | None:
+    """The type that `Callable[[f64], f64]` means, of `typing` or `collections.abc`."""
+    arguments = typing.get_args(value)
+    if len(arguments) != 2 or not isinstance(arguments[0], list):
+        return None
+    params = tuple(kind for each in arguments[0] if (kind := scalar_of(each)) is not None)
+    is_procedure = arguments[1] in {None, type(None)}
+    result = None if is_procedure else scalar_of(arguments[1])
+    if len(params) != len(arguments[0]) or (result is None and not is_procedure):
+        return None
+    return callable_type(params, result)
 
 
 def array_type_of(value: object) -> ArrayType | None:
@@ -54,7 +88,7 @@ def element_of(value: object) -> Element | Record | None:
         if isinstance(found, Element | Record):
             return found
     kind = scalar_of(value)
-    return None if kind is None else ELEMENTS[kind.name]
+    return None if kind is None else element_for(kind)
 
 
 def definition_of(value: object) -> Definition | None:
@@ -71,10 +105,11 @@ MISSING: Final = Missing()
 VARIABLE: Final = Missing()
 
 
-class ValueChecker:
+class ValueChecker(ABC):
     """Names, types and errors of one function."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, machine: Machine) -> None:
+        self.machine = machine
         self.definition = definition
         self.diagnostics: dict[Diagnostic, None] = {}
         self.arrays: dict[str, tree.Array] = {}
@@ -84,8 +119,10 @@ class ValueChecker:
         # For `reference.py`: what stands in the place of a node when Python runs the source.
         self.conversions: dict[ast.AST, Scalar] = {}
         self.operations: dict[ast.AST, Callable[..., operations.Value]] = {}
-        self.loads: dict[ast.AST, Callable[..., operations.Value]] = {}
+        self.loads: dict[ast.AST, Callable[..., operations.Value | None]] = {}
         self.stores: dict[ast.AST, Callable[..., None]] = {}
+        self.addresses: dict[ast.AST, Callable[..., operations.Value]] = {}
+        self.references: dict[ast.AST, Callable[..., operations.Value]] = {}
         self.callees: dict[ast.AST, tree.Signature] = {}
 
     def error(self, node: ast.AST, message: str, hint: str = "") -> None:
@@ -129,7 +166,7 @@ class ValueChecker:
             self.error(
                 node,
                 f"this is {value.type}, where {kind} is wanted",
-                f"write {kind}(...) to convert it",
+                conversion(kind),
             )
             return None
         return self.converted(node, value, kind)
@@ -137,6 +174,9 @@ class ValueChecker:
     def _settle_literal(self, node: ast.expr, value: float, kind: Scalar) -> tree.Expr | None:
         if kind is BOOL:
             self.error(node, "this is a number, where bool is wanted", "write a comparison")
+        elif isinstance(kind, PointerType | CallableType):
+            hint = f"write {kind}({value})" if isinstance(kind, PointerType) else ""
+            self.error(node, f"this is a number, where {kind} is wanted", hint)
         elif kind.is_float:
             self.conversions[node] = kind
             return tree.Const(type=kind, value=operations.fit(kind, value))
@@ -206,11 +246,10 @@ class ValueChecker:
         """Whether an operation exists for a type; None: not known yet."""
         if kind is None:
             return False
-        letter = "f" if kind.is_float else "b" if kind is BOOL else "i"
-        if letter not in on:
+        if kind.letter not in on:
             words = " or ".join(_KIND_WORDS[each] for each in on)
             self.error(node, f"{what} is for {words}, not for {kind}", self._advice(what, kind))
-        return letter in on
+        return kind.letter in on
 
     @staticmethod
     def _advice(what: str, kind: Scalar) -> str:
@@ -236,10 +275,16 @@ class ValueChecker:
                 pass
             case _:
                 name = ast.unparse(node)
+                if definition_of(value) is not None:
+                    return self.function_reference(node, value)
                 self.error(
                     node, f"{name} is {_article(value)}, which is no number", _how_to_use(value)
                 )
         return None
+
+    @abstractmethod
+    def function_reference(self, node: ast.expr, value: object) -> Checked:
+        """A compiled function that is named and not called."""
 
     def _name(self, node: ast.Name) -> Checked:
         if node.id in self.arrays:
@@ -278,6 +323,13 @@ class ValueChecker:
             return MISSING
         self.error(node, "only a name can be called, or looked into")
         return MISSING
+
+
+def conversion(kind: Scalar) -> str:
+    """How to make a value of a type of another."""
+    if isinstance(kind, CallableType):
+        return "refer to a function of these types"
+    return f"write {kind}(...) to convert it"
 
 
 def _characters(text: str, bytes_offset: int) -> int:

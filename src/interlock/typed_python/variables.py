@@ -14,24 +14,26 @@ from interlock.typed_python.calls import CallChecker
 from interlock.typed_python.layout import ArrayType, Type
 from interlock.typed_python.scalars import F64, I64, Scalar, common
 from interlock.typed_python.values import (
+    MISSING,
     Checked,
     Literal,
     array_type_of,
-    element_of,
+    conversion,
     scalar_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from interlock.typed_python.machine import Machine
     from interlock.typed_python.source import Definition
 
 
 class VariableChecker(CallChecker):
     """Variables of one function."""
 
-    def __init__(self, definition: Definition) -> None:
-        super().__init__(definition)
+    def __init__(self, definition: Definition, machine: Machine) -> None:
+        super().__init__(definition, machine)
         self.declared: dict[str, Scalar] = {}
         self.found: dict[str, list[Scalar | Literal]] = {}  # what this pass assigns
 
@@ -94,7 +96,7 @@ class VariableChecker(CallChecker):
 
     def _store(self, target: ast.expr, node: ast.expr, value: Checked) -> list[tree.Stmt]:
         if isinstance(target, ast.Subscript) or (
-            isinstance(target, ast.Attribute) and isinstance(target.value, ast.Subscript)
+            isinstance(target, ast.Attribute) and self.is_computed(target)
         ):
             return self.store(target, node, value)
         if not isinstance(target, ast.Name):
@@ -125,7 +127,7 @@ class VariableChecker(CallChecker):
                 self.error(
                     node,
                     f"{name} is {kind}, and this is {value.type}",
-                    f"write {kind}(...) to convert it",
+                    conversion(kind),
                 )
                 return None
         return self.settle(node, value, kind)
@@ -155,21 +157,39 @@ class VariableChecker(CallChecker):
             return []
         return self._store(node.target, node.value, self.expression(node.value, kind))
 
+    def type_value(self, node: ast.expr) -> object:
+        """What an expression of names and brackets means: `Pointer[Node]`, `Callable[[f64], None]`; `MISSING` after an error."""
+        match node:
+            case ast.Constant(value=None):
+                return None
+            case ast.Constant(value=str() as text):
+                return self.type_value(_parsed(node, text))
+            case ast.List():
+                return [self.type_value(each) for each in node.elts]
+            case ast.Name() | ast.Attribute():
+                return self.resolve(node)
+            case ast.Subscript(value=ast.Name() | ast.Attribute()):
+                owner, parts = self.resolve(node.value), node.slice
+                of = (
+                    tuple(map(self.type_value, parts.elts))
+                    if isinstance(parts, ast.Tuple)
+                    else self.type_value(parts)
+                )
+                if MISSING in (owner, of):
+                    return MISSING
+                try:
+                    return owner[of]  # type: ignore[index]  # the error says so
+                except TypeError:
+                    return None
+        return None
+
     def annotation(self, node: ast.expr) -> Type | None:
         """The type that an annotation names."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node = ast.copy_location(ast.parse(node.value, mode="eval").body, node)
-        found: Type | None = None
-        if isinstance(node, ast.Name | ast.Attribute):
-            value = self.resolve(node)
-            found = scalar_of(value) or array_type_of(value)
-        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name | ast.Attribute):
-            dimensions = getattr(self.resolve(node.value), "dimensions", None)
-            is_name = isinstance(node.slice, ast.Name | ast.Attribute)
-            element = element_of(self.resolve(node.slice)) if is_name else None
-            if isinstance(dimensions, int) and element is not None:
-                found = ArrayType(element, dimensions)
-        if found is None:
+            node = _parsed(node, node.value)
+        value = self.type_value(node)
+        found: Type | None = scalar_of(value) or array_type_of(value)
+        if found is None and value is not MISSING:
             self.error(
                 node,
                 f"{ast.unparse(node)} is not a type of typed Python",
@@ -207,22 +227,30 @@ class VariableChecker(CallChecker):
         found = self.place_once(target)
         if found is None:
             return []
-        before, access = found
-        value = self.binary_of(node, (target, tree.Load(access=access)), node.op, node.value)
+        before, read = found
+        element = read.element
+        value = self.binary_of(node, (target, read), node.op, node.value)
         if isinstance(value, Literal) or value is None:
             return []
-        if (
-            access.element.is_narrow
-            and value.type is not None
-            and value.type != access.element.scalar
-        ):
+        if element.is_narrow and value.type is not None and value.type != element.scalar:
             self.error(
                 node,
-                f"this is {value.type}, and goes into {access.element}",
+                f"this is {value.type}, and goes into {element}",
                 "convert the other operand with i32(...)",
             )
             return []
-        return before + self.store_in(target, access, target, value)
+        return before + self.store_in(target, read.access, target, value)
+
+
+def _parsed(node: ast.expr, text: str) -> ast.expr:
+    """What is written in quotes, which is the node itself if that is no expression."""
+    try:
+        written = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return ast.copy_location(ast.Constant(value=...), node)
+    for each in ast.walk(written):
+        ast.copy_location(each, node)
+    return written
 
 
 def _meet_all(found: Sequence[Scalar | Literal]) -> Scalar | None:
