@@ -41,12 +41,14 @@ def main() -> None:
         outcomes["programs"] += 1
         with programs.compiled(source) as function:
             for arguments in calls:
-                found = programs.outcome(function, arguments)
-                wanted = programs.outcome(function.python, arguments)
+                found = programs.outcome_and_memory(function, function, arguments)
+                wanted = programs.outcome_and_memory(function.python, function, arguments)
                 if found != wanted:
                     message = f"{source}\nf{arguments}: compiled {found}, interpreted {wanted}"
                     raise AssertionError(message)
-                outcomes[found[0] if found[0] == "gives" else str(found[1])] += 1
+                (how, what), memory = found
+                outcomes[how if how == "gives" else str(what)] += 1
+                outcomes["calls with memory"] += bool(memory)
 
     compare()
     print(", ".join(f"{count} {what}" for what, count in outcomes.most_common()))

@@ -1,4 +1,7 @@
-"""Random programs of typed Python: two functions, one of which may be inlined, and arguments for a call."""
+"""Random programs of typed Python: two functions, one of which may be inlined, and arguments for a call.
+
+Half of them have memory: an array, eight structs behind a pointer, pointers between these, and references to functions.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,56 @@ _INTRINSICS = (
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 HEAD = """\
 import math
-from interlock import jit
+from collections.abc import Callable
+from interlock import jit, struct
 from interlock.intrinsics import *
+from interlock.raw import *
 from interlock.types import *
 
 """
+MEMORY_HEAD = """\
+@struct
+class Inner:
+    u: i16
+    v: f32
+
+@struct
+class Outer:
+    a: i32
+    b: u8
+    c: f64
+    d: u64
+    e: bool
+    f: i64
+    g: u32
+    inner: Inner
+    next: "Pointer[Outer]"
+    call: Callable[[i32], i32]
+
+@jit
+def third(x: i32) -> i32:
+    return x // 3
+
+@jit(inline=True)
+def checked(x: i32) -> i32:
+    return x * 77
+
+@jit
+def other(x: i64) -> i32:
+    return i32(x)
+
+"""
+MEMORY_PARAMS = "p: Pointer[Outer], n: Array[i32], "
+STRUCTS = 8  # and so many numbers in the array
+_FIELDS = {
+    "i32": ("a", "b", "inner.u"),
+    "u32": ("g",),
+    "i64": ("f",),
+    "u64": ("d",),
+    "f32": ("inner.v",),
+    "f64": ("c",),
+    "bool": ("e",),
+}
 
 
 def ends(kind: str) -> tuple[int, int]:
@@ -63,6 +111,7 @@ class _Function:
 
     draw: Draw
     callee: tuple[str, Sequence[str], str] | None
+    has_memory: bool
     variables: dict[str, str] = field(default_factory=dict)
     fixed: set[str] = field(default_factory=set)  # counters of loops
     loops: int = 0
@@ -76,14 +125,20 @@ class _Function:
         known = [name for name, found in self.variables.items() if found == kind]
         if depth == 0 or self.pick((0, 0, 1, 1, 1)) == 0:
             return self.pick(known) if known and self.pick((0, 1, 1)) else self.constant(kind)
-        choice = self.pick(("own", "own", "own", "conditional", "call", "convert"))
+        choices = ("own", "own", "own", "conditional", "call", "convert")
+        choice = self.pick((*choices, "memory", "memory") if self.has_memory else choices)
+        if choice == "memory":
+            return (
+                self.place(kind, depth - 1) if self.pick((0, 1, 1)) else self._read(kind, depth - 1)
+            )
         if choice == "conditional":
             condition = self.expression("bool", depth - 1)
             first, second = self.expression(kind, depth - 1), self.expression(kind, depth - 1)
             return f"({first} if {condition} else {second})"
         if choice == "call" and self.callee is not None and self.callee[2] == kind:
             name, params, _ = self.callee
-            return f"{name}({', '.join(self.expression(each, depth - 1) for each in params)})"
+            passed = [self.expression(each, depth - 1) for each in params]
+            return f"{name}({', '.join(['p', 'n'] * self.has_memory + passed)})"
         if choice == "convert" and kind != "bool":
             source = self.pick([each for each in KINDS if each != kind])
             operand = self.expression(source, depth - 1)
@@ -91,6 +146,62 @@ class _Function:
             # A bare literal has no type to wrap from.
             return f"wrap({kind}, {source}({operand}))" if is_wrap else f"{kind}({operand})"
         return self._of_kind(kind, depth - 1)
+
+    def place(self, kind: str, depth: int) -> str:
+        """A number in memory: of the array or of a struct."""
+        at = f"{self.expression('i32', depth)} & {STRUCTS - 1}"
+        field = self.pick(_FIELDS[kind])
+        if kind == "i32" and self.pick((0, 1)):
+            return f"n[{self.pick((at, f'-1 - ({at})', str(STRUCTS)))}]"
+        return self.pick((f"p[{at}].{field}", f"(p + ({at})).{field}", f"p.{field}"))
+
+    def _read(self, kind: str, depth: int) -> str:
+        """What only memory gives: a number behind two pointers, a call of a reference, comparisons of these."""
+        at = f"{self.expression('i32', depth)} & {STRUCTS - 1}"
+        if kind == "i32" and self.pick((0, 1)):
+            return f"p[{at}].call({self.expression('i32', depth)})"
+        if kind == "bool" and self.pick((0, 1)):
+            return self.pick(
+                (
+                    f"(p[{at}].next {self.pick(_COMPARISONS)} p)",
+                    f"(p[{at}].call == {self.pick(('third', 'checked'))})",
+                    f"bool(p[{at}].next)",
+                )
+            )
+        if kind == "u32" and self.pick((0, 1)):
+            ends = self.pick((("p[3].inner", "p"), ("p.next", "p.call"), ("p.d", "p.a")))
+            return f"(u32(address_of({ends[0]})) - u32({ends[1] if ends[1] == 'p' else f'address_of({ends[1]})'}))"
+        default = self.expression(kind, depth)
+        field = self.pick(_FIELDS[kind])
+        return f"(p.next.{field} if p.next else {default})"
+
+    def _write(self) -> list[str]:
+        """A statement that writes memory."""
+        kind = self.pick(KINDS)
+        at = f"{self.expression('i32', 1)} & {STRUCTS - 1}"
+        choice = self.pick(("number", "number", "augmented", "link", "refer", "copy"))
+        if choice == "number":
+            # A constant that a narrow field does not hold is an error of the compiler's.
+            computed = " | 0" if kind == "i32" else ""
+            return [f"{self.place(kind, 1)} = {self.expression(kind, 2)}{computed}"]
+        if choice == "augmented" and kind != "bool":
+            return [f"{self.place(kind, 1)} {self.pick('+-*')}= {self.expression(kind, 2)}"]
+        if choice == "link":
+            return [f"p[{at}].next = p + ({self.expression('i32', 1)} & {STRUCTS - 1})"]
+        if choice == "refer":
+            functions = ("third", "checked")
+            stored = f"p[{at}].call = {self.pick(functions)}"
+            wrong = f"Pointer[Callable[[i64], i32]](address_of(p[{at}].call))[0] = other"
+            return [self.pick((stored, stored, stored, wrong))]
+        size = "size_of(Outer)"
+        return [
+            self.pick(
+                (
+                    f"memory_copy(p + ({at}), p + 3, {size} * {self.pick((0, 1))})",
+                    f"memory_fill(address_of(p[{at}].d), {self.expression('i32', 1)}, 8)",
+                )
+            )
+        ]
 
     def _of_kind(self, kind: str, depth: int) -> str:
         left, right = self.expression(kind, depth), self.expression(kind, depth)
@@ -152,10 +263,17 @@ class _Function:
     def statement(self, depth: int) -> list[str]:
         """One statement as lines."""
         choice = self.pick(
-            ("new", "assign", "assign", "if", "for", "while", "match")
-            if depth
-            else ("new", "assign")
+            (
+                *(
+                    ("new", "assign", "assign", "if", "for", "while", "match")
+                    if depth
+                    else ("new", "assign")
+                ),
+                *(("write", "write") if self.has_memory else ()),
+            )
         )
+        if choice == "write":
+            return self._write()
         if choice == "if":
             lines = [f"if {self.expression('bool', 2)}:", *_indented(self.block(depth - 1, 3))]
             return lines + (
@@ -217,14 +335,20 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def _function(
-    draw: Draw, name: str, decorator: str, callee: tuple[str, Sequence[str], str] | None
+    draw: Draw,
+    name: str,
+    decorator: str,
+    callee: tuple[str, Sequence[str], str] | None,
+    *,
+    has_memory: bool,
 ) -> tuple[str, Sequence[str], str]:
     params = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3))
     result = draw(st.sampled_from(KINDS))
     names = [f"p{at}" for at in range(len(params))]
-    to = _Function(draw, callee, dict(zip(names, params, strict=True)))
+    to = _Function(draw, callee, has_memory, dict(zip(names, params, strict=True)))
     lines = [line for _ in range(draw(st.integers(1, 4))) for line in to.statement(2)]
-    head = ", ".join(f"{each}: {kind}" for each, kind in zip(names, params, strict=True))
+    head = MEMORY_PARAMS * has_memory
+    head += ", ".join(f"{each}: {kind}" for each, kind in zip(names, params, strict=True))
     body = "\n".join(_indented([*lines, f"return {to.expression(result, 3)}"]))
     return f"@{decorator}\ndef {name}({head}) -> {result}:\n{body}\n", params, result
 
@@ -233,7 +357,8 @@ def _function(
 def programs(draw: Draw) -> tuple[str, list[tuple[Any, ...]]]:
     """The source of a function `f`, and arguments for calls of it."""
     decorator = draw(st.sampled_from(["jit", "jit(inline=True)"]))
-    callee, params, result = _function(draw, "g", decorator, None)
-    source, own, _ = _function(draw, "f", "jit", ("g", params, result))
+    has_memory = draw(st.booleans())
+    callee, params, result = _function(draw, "g", decorator, None, has_memory=has_memory)
+    source, own, _ = _function(draw, "f", "jit", ("g", params, result), has_memory=has_memory)
     calls = draw(st.lists(st.tuples(*map(arguments, own)), min_size=1, max_size=4))
-    return f"{HEAD}{callee}\n{source}", calls
+    return f"{HEAD}{MEMORY_HEAD * has_memory}{callee}\n{source}", calls

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import interlock
 from interlock import bytecode, typed_python
-from interlock.typed_python.layout import ArrayType
+from interlock.typed_python.layout import ArrayType, PointerType
 from interlock.typed_python.reference import argument
+from tests.typed_python import generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +55,30 @@ def outcome_and_arrays(
     """What a call comes to, and what is then in the arrays that were passed."""
     found = outcome(function, arguments)
     return found, [repr(each.tolist()) for each in arguments if isinstance(each, np.ndarray)]
+
+
+def outcome_and_memory(
+    run: Callable[..., object], function: Any, arguments: tuple[object, ...]
+) -> tuple[Outcome, list[object]]:
+    """What a call of a generated function comes to, in memory that is new for it, and what is then in that."""
+    if len(arguments) == len(function.program().read.checked.program.exported[0].params):
+        return outcome(run, arguments), []
+    structs = interlock.empty(generator.STRUCTS, function.__wrapped__.__globals__["Outer"])
+    numbers = interlock.asarray(np.arange(-3, generator.STRUCTS - 3, dtype=np.int32))
+    structs.view(np.uint8)[:] = 0
+    structs["a"], structs["c"] = numbers * 1000, numbers / 3
+    place = structs if isinstance(run, Wasm) else interlock.array_address(structs)
+    found = outcome(run, (place, numbers, *arguments))
+    structs["next"] = 0  # which has an address of its own in each memory
+    return found, [comparable_bytes(structs), numbers.tolist()]
+
+
+def comparable_bytes(structs: Any) -> object:
+    """What is in structs; NaNs are one, as in `comparable`."""
+    inner = structs["inner"]
+    for floats in (structs["c"], inner["v"]):
+        floats[np.isnan(floats)] = np.nan
+    return structs.tobytes()
 
 
 def comparable(value: object) -> object:
@@ -96,6 +122,11 @@ class Wasm:
         placed: list[tuple[Any, int]] = []
         end = 64
         for kind, value in zip(self._signature.params, arguments, strict=True):
+            if isinstance(kind, PointerType) and isinstance(value, np.ndarray):
+                end = self._write(end, value.tobytes())
+                placed.append((value, end - value.nbytes))
+                words.append(end - value.nbytes)
+                continue
             if not isinstance(kind, ArrayType):
                 words.append(signed(kind, value))
                 continue

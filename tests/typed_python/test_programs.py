@@ -15,9 +15,10 @@ def test_compiled_equals_interpreted(program: tuple[str, list[tuple[Any, ...]]])
     source, calls = program
     with programs.compiled(source) as function:
         for arguments in calls:
-            found = programs.outcome(function, arguments)
+            found = programs.outcome_and_memory(function, function, arguments)
 
-            assert found == programs.outcome(function.python, arguments), (arguments, source)
+            wanted = programs.outcome_and_memory(function.python, function, arguments)
+            assert found == wanted, (arguments, source)
 
 
 @given(generated())
@@ -26,6 +27,7 @@ def test_wasm_equals_interpreted(program: tuple[str, list[tuple[Any, ...]]]) -> 
     with programs.compiled(source) as function:
         wasm = programs.Wasm(function)
         for arguments in calls:
-            found = programs.outcome(wasm, arguments)
+            found = programs.outcome_and_memory(wasm, function, arguments)
 
-            assert found == programs.outcome(function.python, arguments), (arguments, source)
+            wanted = programs.outcome_and_memory(function.python, function, arguments)
+            assert found == wanted, (arguments, source)

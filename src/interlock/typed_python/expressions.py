@@ -166,12 +166,12 @@ class ExpressionChecker(ValueChecker, ABC):
         return tree.Address(pointer=pointer, index=index, scale=scale, offset=0, type=kind)
 
     def is_computed(self, node: ast.expr) -> bool:
-        """Whether a chain of subscripts and attributes begins with a variable, an array or a call, not with a module."""
+        """Whether a chain of subscripts and attributes begins with a value of the function, not with a module."""
         while isinstance(node, ast.Subscript | ast.Attribute):
             node = node.value
-        if isinstance(node, ast.Call):
+        if not isinstance(node, ast.Name):
             return True
-        return isinstance(node, ast.Name) and (node.id in self.variables or node.id in self.arrays)
+        return node.id in self.variables or node.id in self.arrays
 
     def _arithmetic_kind(
         self, node: ast.AST, first: Checked, second: Checked, row: syntax.Operator

@@ -216,12 +216,17 @@ class PlaceChecker(ExpressionChecker):
             return None
         stmts: list[tree.Stmt] = []
         if isinstance(access, tree.Deref):
-            read = self._read(node, access, element)
-            return stmts, replace(
-                read, access=replace(access, pointer=self._held(access.pointer, stmts))
-            )
+            pointer = self._held_pointer(access.pointer, stmts)
+            return stmts, self._read(node, replace(access, pointer=pointer), element)
         held = tuple(self._held(index, stmts) for index in access.indices)
         return stmts, self._read(node, replace(access, indices=held), element)
+
+    def _held_pointer(self, pointer: tree.Expr, stmts: list[tree.Stmt]) -> tree.Expr:
+        """Base and index apart, as the source has them."""
+        if not isinstance(pointer, tree.Address) or pointer.index is None:
+            return self._held(pointer, stmts)
+        base = self._held(pointer.pointer, stmts)
+        return replace(pointer, pointer=base, index=self._held(pointer.index, stmts))
 
     def _held(self, value: tree.Expr, stmts: list[tree.Stmt]) -> tree.Expr:
         assert value.type is not None  # noqa: S101  (the checker settles indices and pointers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from typing import TypeVar
 
@@ -18,8 +19,10 @@ def struct(cls: type[T]) -> type[T]:
     Numpy's type of the same layout is that of ``interlock.empty(n, Particle)``.
     """
     fields: dict[str, Element | Record] = {}
-    # A struct may hold pointers to itself.
-    for name, annotation in typing.get_type_hints(cls, localns={cls.__name__: cls}).items():
+    # A struct may hold pointers to itself, and its module or function need not be done.
+    caller = sys._getframe(1)  # noqa: SLF001  (as collections.namedtuple)
+    names = {**caller.f_globals, **caller.f_locals, cls.__name__: cls}
+    for name, annotation in typing.get_type_hints(cls, localns=names).items():
         element = element_of(annotation)
         if element is None:
             message = f"{cls.__name__}.{name} is no number: write a type of interlock.types"

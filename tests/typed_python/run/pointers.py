@@ -255,3 +255,23 @@ def table(numbers: Array[i64], functions: u32) -> i64:
 
 
 # table(np.array([3, 4, 5]), 3) == 138
+
+
+@jit
+def augmented(at: i32) -> f64:
+    node = Pointer[Node](allocate(size_of(Node) * 4))
+    node[at].place.x += 2
+    (node + at).place.x *= 3
+    node[advanced(node)].place.y += advanced(node)
+    node[at].next = node + 1
+    node[at].next.place.y -= 0.5
+    return node[at].place.x + node[1].place.y + node[2].place.y * 100 + node.key * 1000
+
+
+@jit
+def advanced(node: Pointer[Node]) -> i32:
+    node.key += 1
+    return node.key
+
+
+# augmented(3) == 2007.5
