@@ -70,7 +70,7 @@ class CallChecker(PlaceChecker):
             return self._cast(node, kind)
         if kind is not None:
             return self._convert(node, kind)
-        if isinstance(callee, FunctionType) and (callee in _PLACES or callee in _RAW):
+        if isinstance(callee, FunctionType) and (callee in _OF_ONE or callee in _RAW):
             return self._call_raw(node, callee)
         if callee is len:
             return self._length(node)
@@ -205,7 +205,7 @@ class CallChecker(PlaceChecker):
 
     def _call_raw(self, node: ast.Call, callee: object) -> Checked:
         """The functions of `interlock.raw`."""
-        if callee in _PLACES:
+        if callee in _OF_ONE:
             if len(node.args) != 1:
                 self.error(node, f"{ast.unparse(node.func)} takes 1 argument, not {len(node.args)}")
                 return None
@@ -215,24 +215,23 @@ class CallChecker(PlaceChecker):
         values = self._arguments(node, len(params))
         if values is None:
             return None
-        operands: list[tree.Expr | None] = []
-        for each, value, kind in zip(node.args, values, params, strict=True):
-            found = None if value is None else self.type_of(value)
-            is_pointer = kind is None and isinstance(found, PointerType)
-            if kind is None and found is not None and not is_pointer:
-                self.error(each, f"this is {found}, where a pointer is wanted")
-            operands.append(
-                value
-                if is_pointer and isinstance(value, tree.Expr)
-                else self.settle(each, value, kind)
-                if kind is not None
-                else None
-            )
+        operands = [
+            self._any_pointer(each, value) if kind is None else self.settle(each, value, kind)
+            for each, value, kind in zip(node.args, values, params, strict=True)
+        ]
         if None in operands:
             return None
         self.operations[node] = getattr(self.machine, callee.__name__)  # type: ignore[attr-defined]  # a function of ours
         settled = tuple(each for each in operands if each is not None)
         return tree.Raw(name=name, operands=settled, type=result)
+
+    def _any_pointer(self, node: ast.expr, value: Checked) -> tree.Expr | None:
+        kind = self.type_of(value)
+        if isinstance(value, tree.Expr) and isinstance(kind, PointerType):
+            return value
+        if kind is not None:
+            self.error(node, f"this is {kind}, where a pointer is wanted")
+        return None
 
     def _size_of(self, node: ast.Call) -> Checked:
         value = self.type_value(node.args[0])
@@ -382,7 +381,8 @@ class CallChecker(PlaceChecker):
         return self.operation(node, builtin.name, met, operands)
 
 
-_PLACES: Final = (pointers.size_of, pointers.address_of)
+# What takes a type or a place, not a value.
+_OF_ONE: Final = (pointers.size_of, pointers.address_of)
 # Instruction, parameters (None: any pointer), result.
 _RAW: Final[dict[object, tuple[str, tuple[Scalar | None, ...], Scalar | None]]] = {
     pointers.memory_size: ("memory.size", (), U32),

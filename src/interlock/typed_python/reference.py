@@ -118,7 +118,7 @@ class _Rewriter:
     def _rewrite(self, node: ast.AST) -> ast.AST:
         found = self._annotated
         callee = found.callees.get(node)
-        run = self._annotated.operations.get(node) if callee is None else self._function(callee)
+        run = found.operations.get(node) if callee is None else self._function(callee)
         match node:
             case ast.FunctionDef():
                 return self._function_def(node)
@@ -128,11 +128,11 @@ class _Rewriter:
                 return ast.copy_location(ast.Pass(), node)
             case ast.AnnAssign(value=ast.expr() as value):
                 return self._assign(node, node.target, self._expr(value))
-            case ast.Assign(targets=[target]) if target in self._annotated.stores:
+            case ast.Assign(targets=[target]) if target in found.stores:
                 return self._store(node, target, self._expr(node.value))
-            case ast.AnnAssign(value=ast.expr() as value) if node.target in self._annotated.stores:
+            case ast.AnnAssign(value=ast.expr() as value) if node.target in found.stores:
                 return self._store(node, node.target, self._expr(value))
-            case ast.AugAssign() if run is not None and node.target in self._annotated.stores:
+            case ast.AugAssign() if run is not None and node.target in found.stores:
                 return self._augmented(node, run)
             case ast.AugAssign() if run is not None:
                 name = ast.Name(id=ast.unparse(node.target), ctx=ast.Load())
@@ -145,12 +145,10 @@ class _Rewriter:
                 return self._call(node, found.references[node], operands)
             case ast.Name() if node in found.loads:
                 return self._call(node, found.loads[node], [])
-            case ast.Call() if node in self._annotated.loads:
-                return self._call(
-                    node, self._annotated.loads[node], [self._expr(each) for each in node.args]
-                )
-            case ast.Subscript() | ast.Attribute() if node in self._annotated.loads:
-                return self._call(node, self._annotated.loads[node], self._place(node))
+            case ast.Call() if node in found.loads:
+                return self._call(node, found.loads[node], [self._expr(each) for each in node.args])
+            case ast.Subscript() | ast.Attribute() if node in found.loads:
+                return self._call(node, found.loads[node], self._place(node))
             case ast.BinOp() if run is not None:
                 return self._call(node, run, [self._expr(node.left), self._expr(node.right)])
             case ast.UnaryOp() if run is not None:
