@@ -65,6 +65,10 @@ class ProbeResultError(SourceError):
     """A file is no result of the probe for real Macs."""
 
 
+class AuditSetupError(SourceError):
+    """An audit cannot begin as it was asked for: its settings, its baseline, its revision or a fix; never a finding."""
+
+
 class UnknownNameError(InterlockError):
     """There is no profile, rule or switch of this name; `near` lists what may have been meant."""
 

@@ -77,3 +77,8 @@ SCENARIO_BYTES_MAX: Final = 1 << 16
 SCENARIO_STEPS_MAX: Final = 4096
 SCENARIO_LENGTH_BYTES_MAX: Final = 1 << 22
 PROBE_RESULT_BYTES_MAX: Final = 1 << 22
+
+# The auditor.
+AUDIT_SHOWN_BYTES_MAX: Final = 16 << 20  # of a file whose lines reports show
+AUDIT_SHOWN_FILES_MAX: Final = 64  # whose lines are held at once
+AUDIT_BASELINE_BYTES_MAX: Final = 64 << 20

@@ -1,0 +1,28 @@
+"""The text that findings stand in."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from interlock import limits
+
+
+@functools.lru_cache(maxsize=limits.AUDIT_SHOWN_FILES_MAX)
+def lines(path: str) -> tuple[str, ...]:
+    """The lines of a text file, without their ends; none of a file that is gone, unreadable, too large or no text."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(limits.AUDIT_SHOWN_BYTES_MAX + 1)
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return ()
+    if len(data) > limits.AUDIT_SHOWN_BYTES_MAX or b"\0" in data:
+        return ()
+    # Only a newline ends a line, as for compilers and editors; str.splitlines() knows more.
+    return tuple(line.removesuffix("\r") for line in data.decode("utf-8", "replace").split("\n"))
+
+
+def line(path: str, number: int) -> str:
+    """One line, from 1; empty where there is none."""
+    text = lines(path) if number > 0 else ()
+    return text[number - 1] if number <= len(text) else ""
