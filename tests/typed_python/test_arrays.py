@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import interlock
+from interlock.raw import Pointer  # noqa: TC001  (the compiler reads annotations)
 from interlock.runtime.heap import heap
 from interlock.types import Array, Array2, f64, i32, i64, u8
 
@@ -151,3 +152,41 @@ def test_more_than_the_memory_holds_is_a_memory_error() -> None:
         interlock.empty(1 << 33, u8)
 
     assert heap().memory.size_bytes < 1 << 32
+
+
+@interlock.jit
+def stores_and_raises(a: Array[f64], n: i64) -> None:
+    a[0] = 7.0
+    if n % 2 == 1:
+        raise ValueError("odd")
+    a[0] = 8.0
+
+
+def test_what_was_stored_before_an_exception_stays() -> None:
+    """The later store makes the earlier one dead on the other way only."""
+    a = interlock.asarray([1.0])
+    with pytest.raises(ValueError, match="odd"):
+        stores_and_raises(a, 3)
+
+    assert a[0] == 7.0
+
+
+def test_elements_are_loaded_so_that_llvm_may_optimise() -> None:
+    """The only volatile access is the store of the failure's number."""
+    ir = double.inspect("llvm")
+
+    assert "load double, ptr" in ir
+    assert "load volatile" not in ir
+
+
+@interlock.jit
+def copies(a: Array[f64], b: Pointer[f64]) -> None:
+    a[0] = b[0]
+
+
+def test_elements_beside_a_pointer_are_volatile() -> None:
+    """The pointer may lead out of the memory, and LLVM would move the store past the access that traps."""
+    ir = copies.inspect("llvm")
+
+    assert "store volatile double" in ir
+    assert "load volatile double" in ir

@@ -178,7 +178,7 @@ def _labels(labels: tuple[int, ...]) -> bytes:
 
 
 def _memarg(memarg: MemArg) -> bytes:
-    align, offset, memory_index = memarg
+    align, offset, memory_index = memarg.align, memarg.offset, memarg.memory_index
     if memory_index:
         return unsigned(align | _MEMORY_INDEX_FLAG) + unsigned(memory_index) + unsigned(offset)
     return unsigned(align) + unsigned(offset)

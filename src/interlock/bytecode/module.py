@@ -37,6 +37,8 @@ class MemArg(NamedTuple):
     align: int  # log2 of bytes
     offset: int
     memory_index: int = 0
+    # The front end made the access itself, behind a check of its own: it cannot trap.  No binary or text says so.
+    is_in_bounds: bool = False
 
 
 class Inst(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from interlock import limits
-from interlock.bytecode import FuncType
+from interlock.bytecode import FuncType, MemArg
 from interlock.codegen.protocol import SYMBOL
 from interlock.codegen.scalar_rows import IR_TYPES
 from interlock.errors import InternalError, LimitExceededError
@@ -120,6 +120,12 @@ class FunctionBuilder:
         self.traps: dict[int, str] = {}
         self.conditions: dict[str, str] = {}  # an i32 that widens an i1, to that i1
         self.prologue: dict[str, str] = {}  # name to the lines that make it, at function entry
+        accesses = (
+            each for each in module.function(func_index).body.immediates if isinstance(each, MemArg)
+        )
+        # LLVM neither drops nor moves an access that may trap (docs/decisions/0002).  Where one may, all are volatile: it would
+        # move the others past it.
+        self.volatile = "" if all(each.is_in_bounds for each in accesses) else "volatile "
         self.local_ir_types = [IR_TYPES[kind] for kind in module.local_types(func_index)]
         self.slots = 0  # results of calls with several of them
         self.has_calls = False
@@ -164,7 +170,9 @@ class FunctionBuilder:
         # The body was written before it was known what the entry block is called.
         body = (line.replace("%entry ]", f"%{first} ]") for line in self.out)
         tail = [
-            f"{label}:\n  call void @llvm.ubsantrap(i8 {kind})\n  unreachable"
+            # The trap itself reads no memory, for LLVM: what was stored before would be dropped.
+            f'{label}:\n  call void asm sideeffect "", "~{{memory}}"()\n'
+            f"  call void @llvm.ubsantrap(i8 {kind})\n  unreachable"
             for kind, label in self.traps.items()
         ]
         return "\n".join(

@@ -192,8 +192,7 @@ def _address(to: FunctionBuilder, operand: str, immediate: Immediate) -> str:
 def _load(to: FunctionBuilder, code: int, immediate: Immediate) -> None:
     memory_type, extend, ir_type = ACCESSES[code]
     address = _address(to, to.pop(), immediate)
-    # Volatile: LLVM neither drops nor moves an access that may trap (docs/decisions/0002).
-    loaded = to.value(f"load volatile {memory_type}, ptr {address}, align 1{IN_MEMORY}")
+    loaded = to.value(f"load {to.volatile}{memory_type}, ptr {address}, align 1{IN_MEMORY}")
     if memory_type != ir_type:
         loaded = to.value(f"{extend} {memory_type} {loaded} to {ir_type}")
     to.push(loaded, ir_type)
@@ -205,7 +204,7 @@ def _store(to: FunctionBuilder, code: int, immediate: Immediate) -> None:
     address = _address(to, to.pop(), immediate)
     if memory_type != ir_type:
         stored = to.value(f"trunc {ir_type} {stored} to {memory_type}")
-    to.line(f"store volatile {memory_type} {stored}, ptr {address}, align 1{IN_MEMORY}")
+    to.line(f"store {to.volatile}{memory_type} {stored}, ptr {address}, align 1{IN_MEMORY}")
 
 
 def _memory_size(to: FunctionBuilder, _code: int, immediate: Immediate) -> None:

@@ -575,10 +575,10 @@ def _names(param: tree.Variable | tree.Array) -> list[str]:
 
 
 def _memory_argument(node: tree.Load | tree.Store) -> MemArg:
-    """A pointer may have any address: it is no promise to the processor."""
-    is_aligned = isinstance(node.access, tree.Access)
-    align = node.element.size_bytes.bit_length() - 1 if is_aligned else 0
-    return MemArg(align=align, offset=node.access.offset)
+    """A pointer may have any address: it is no promise to the processor.  An array's elements were looked for before."""
+    is_element = isinstance(node.access, tree.Access)
+    align = node.element.size_bytes.bit_length() - 1 if is_element else 0
+    return MemArg(align=align, offset=node.access.offset, is_in_bounds=is_element)
 
 
 def _is(node: tree.Expr, value: int) -> bool:
