@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import hypothesis
 import pytest
 
 from interlock import core
+from interlock.cache import FOLDER_VARIABLE
 from tests.core import core_library
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from interlock.artifacts import CodeImage
 
 ROOT = Path(__file__).parents[1]
+# Tests compile, and leave nothing in the home of who runs them; those of the cache name a folder.
+os.environ[FOLDER_VARIABLE] = ""
 
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, max_examples=100)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=5000)

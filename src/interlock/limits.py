@@ -54,6 +54,10 @@ PYTHON_EXPONENT_MAX: Final = 64  # of `**`, which is repeated multiplication
 PYTHON_INFERENCE_PASSES_MAX: Final = 64  # over one function
 PYTHON_FUNCTIONS_MAX: Final = 10_000  # of one program
 
+# The cache on disk.
+CACHE_BYTES_MAX: Final = 256 << 20
+CACHE_ENTRY_BYTES_MAX: Final = 16 << 20
+
 # WASI preview 1.
 WASI_DESCRIPTORS_MAX: Final = 1024
 WASI_IOVECS_MAX: Final = 1024

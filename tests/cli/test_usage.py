@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .conftest import Cli
 
-COMMANDS = ("run", "build", "dump", "validate", "doctor", "contract", "mac", "explain")
+COMMANDS = ("run", "build", "dump", "validate", "cache", "doctor", "contract", "mac", "explain")
 
 
 def test_version_is_the_packages(cli: Cli) -> None:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "build": "compile typed Python, or a .wat text, to a WebAssembly file",
     "dump": "print a stage of the compilation as text",
     "validate": "check machine code or byte-code without running it",
+    "cache": "say what compiled code is kept on disk, and remove it",
     "doctor": "try every attack on code memory, and say what protects it here",
     "contract": "what real Macs say about Apple's contract",
     "mac": "what a Mac needs, and what it would do",

@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=values.parse_size,
         help="limit of each linear memory, for example 64m",
     )
+    option("--no-cache", action="store_true", help="compile anew, and keep nothing on disk")
     output.add_common_arguments(parser)
     option("command_line", metavar="FILE [ARG...]", nargs=argparse.REMAINDER, help="the program")
     parser.set_defaults(parser=parser)
@@ -90,7 +91,9 @@ def run(args: argparse.Namespace) -> int:
         stderr=interlock.Wasi.INHERIT,
     )
     with (
-        sources.compiled(args.file, _config(args.max_memory)) as module,
+        sources.compiled(
+            args.file, _config(args.max_memory, is_cached=not args.no_cache)
+        ) as module,
         _default_interrupt(),
         module.engine.instantiate(module, wasi=wasi) as instance,
         instance.deadline(args.timeout) if args.timeout else contextlib.nullcontext(),
@@ -122,11 +125,11 @@ def split_options(words: list[str]) -> tuple[list[str], list[str]]:
     return options, args
 
 
-def _config(memory_bytes_max: int | None) -> interlock.Config:
+def _config(memory_bytes_max: int | None, *, is_cached: bool) -> interlock.Config:
     if memory_bytes_max is None:
-        return interlock.Config()
+        return interlock.Config(cache=is_cached)
     try:
-        return interlock.Config(memory_bytes_max=memory_bytes_max)
+        return interlock.Config(memory_bytes_max=memory_bytes_max, cache=is_cached)
     except ValueError as error:
         raise output.UsageError(str(error)) from None
 

@@ -64,11 +64,15 @@ class CompiledProgram:
         definition: typed_python.Definition,
         arguments: Sequence[Type],
         on_change: Callable[[Callable[..., object]], None],
+        *,
+        is_cached: bool,
     ) -> None:
         self.read = pipeline.read_python([(definition, arguments)])
         self._on_change = on_change
         self._engine = default_engine()
-        self.module = self._engine.adopt(self.read.module, file=definition.file)
+        self.module = self._engine.adopt(
+            self.read.module, file=definition.file, is_cached=is_cached
+        )
         (self._signature,) = self.read.checked.program.exported
         self.python = typed_python.reference(
             self.read.checked, self._signature, lambda: heap().memory

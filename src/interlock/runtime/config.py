@@ -42,6 +42,7 @@ class Config:
     costs some 50 ns more, and each guest function that calls others a few.  Data races between threads are the guest's
     own: values may be torn or lost, the host stays well.  What one thread closes is closed for later calls, and freed
     when the calls in progress have ended.
+    `cache`: compiled functions are kept on disk in a folder of the user, for later processes (`interlock cache`).
     """
 
     code_bytes_max: int = 32 << 20
@@ -50,6 +51,7 @@ class Config:
     stack_bytes_max: int = 0
     policy: Policy | None = None
     release_gil: bool = False
+    cache: bool = False
 
     def __post_init__(self) -> None:
         """Check every field against the limit that bounds it."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 from interlock import bytecode, codegen, core, limits, link
 from interlock.artifacts import CodeImage, CodeOffset
-from interlock.errors import ClosedError, Trap, UnsupportedError
+from interlock.errors import ClosedError, InterlockError, Trap, UnsupportedError
 from interlock.runtime import pipeline
+from interlock.runtime.code_cache import CodeCache
 from interlock.runtime.config import Config, Protection
 from interlock.runtime.idle import run_waiting, when_idle
 from interlock.target import Target, host_target
@@ -41,9 +42,10 @@ class Engine:
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
         self.target = _require_host_target()
-        # First of all: it loads LLVM while we do the rest.
         self._compiler = codegen.Compiler(self.target)
-        self._compiler.prestart()
+        if not self.config.cache:
+            # First of all: it loads LLVM while we do the rest.
+            self._compiler.prestart()
         core.open_region()
         self._gates = core.gate_addresses()
         self._arena = core.Arena(
@@ -52,6 +54,7 @@ class Engine:
         self._exec = core.ExecContext(
             stack_bytes_max=self.config.stack_bytes_max, shared=self.config.release_gil
         )
+        self._code_cache = CodeCache(self.target, tuple(self._gates))
         self._lock = threading.RLock()
         self._modules: list[Module] = []
         self._closed_code = _closed_code()
@@ -88,10 +91,13 @@ class Engine:
         self._require_open()
         return self.adopt(pipeline.read_wat(text, file=file), file=file)
 
-    def adopt(self, module: ValidatedModule, *, file: str = "") -> Module:
-        """Take a validated module into this engine."""
+    def adopt(
+        self, module: ValidatedModule, *, file: str = "", is_cached: bool | None = None
+    ) -> Module:
+        """Take a validated module into this engine; its code is cached as the engine's configuration says, or as asked."""
         self._require_open()
-        adopted = Module(self, module, file=file)
+        wanted = self.config.cache if is_cached is None else is_cached
+        adopted = Module(self, module, file=file, cache=self._code_cache if wanted else None)
         self._modules.append(adopted)
         return adopted
 
@@ -162,8 +168,11 @@ class Engine:
 class Module:
     """A validated module whose machine code is compiled and published function by function, when first called."""
 
-    def __init__(self, engine: Engine, validated: ValidatedModule, *, file: str) -> None:
+    def __init__(
+        self, engine: Engine, validated: ValidatedModule, *, file: str, cache: CodeCache | None
+    ) -> None:
         self.engine = engine
+        self._cache = cache
         self.validated = validated
         self.file = file
         self.layout = codegen.InstanceLayout(validated)
@@ -195,7 +204,12 @@ class Module:
 
         Raises `CompileError`.
         """
-        ir = pipeline.lower_function(self.validated, self.layout, index, self.engine.target)
+        return self._build(self._lower(index))
+
+    def _lower(self, index: int) -> str:
+        return pipeline.lower_function(self.validated, self.layout, index, self.engine.target)
+
+    def _build(self, ir: str) -> CodeImage:
         with self.engine._lock:
             self.require_open()
             return pipeline.build_function(
@@ -204,7 +218,7 @@ class Module:
 
     def inspect(self, index: int, *, stage: str) -> str:
         """LLVM IR of one function as it was lowered (``llvm``) or after LLVM's optimiser (``llvm-opt``)."""
-        ir = pipeline.lower_function(self.validated, self.layout, index, self.engine.target)
+        ir = self._lower(index)
         if stage == "llvm":
             return ir
         with self.engine._lock:
@@ -229,7 +243,28 @@ class Module:
         """The address of a function, compiled and published now if it was not yet."""
         with self.engine._lock:
             found = self._addresses.get(index)
-            return found if found is not None else self.publish(index, self.build(index))
+            if found is not None:
+                return found
+            ir = self._lower(index)
+            return self._publish_cached(index, ir) or self._publish_built(index, ir)
+
+    def _publish_cached(self, index: int, ir: str) -> int | None:
+        """The address of a function whose image the cache holds; what the core refuses is removed from there."""
+        image = None if self._cache is None else self._cache.get(ir)
+        if self._cache is None or image is None:
+            return None
+        try:
+            return self.publish(index, image)
+        except InterlockError:
+            self._cache.discard(ir)
+            return None
+
+    def _publish_built(self, index: int, ir: str) -> int:
+        image = self._build(ir)
+        address = self.publish(index, image)
+        if self._cache is not None:
+            self._cache.put(ir, image)
+        return address
 
     def current_address(self, index: int) -> int:
         """The address of a function if it is published, else of its stub."""

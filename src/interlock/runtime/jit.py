@@ -32,14 +32,17 @@ class CompiledFunction(Generic[P, R]):
 
     __wrapped__: Callable[P, R]
 
-    def __new__(cls, function: Callable[P, R], *, is_inlined: bool) -> CompiledFunction[P, R]:
+    def __new__(
+        cls, function: Callable[P, R], *, is_inlined: bool, is_cached: bool
+    ) -> CompiledFunction[P, R]:
         """Make an object with a class of its own, whose `__call__` can become a builtin."""
-        del is_inlined
+        del is_inlined, is_cached
         own = type(function.__name__, (cls,), {"__doc__": function.__doc__})
         return object.__new__(own)
 
-    def __init__(self, function: Callable[P, R], *, is_inlined: bool) -> None:
+    def __init__(self, function: Callable[P, R], *, is_inlined: bool, is_cached: bool) -> None:
         self.definition = typed_python.Definition(function=function, is_inlined=is_inlined)
+        self._is_cached = is_cached
         self.__wrapped__ = function
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
@@ -69,7 +72,9 @@ class CompiledFunction(Generic[P, R]):
         types = () if self._is_annotated else tuple(map(type_of_argument, arguments))
         if types not in self._programs:
             on_change = self._set_call if self._is_annotated else _ignore
-            self._programs[types] = CompiledProgram(self.definition, types, on_change)
+            self._programs[types] = CompiledProgram(
+                self.definition, types, on_change, is_cached=self._is_cached
+            )
         return self._programs[types]
 
     @property
@@ -108,18 +113,20 @@ def _ignore(_function: Callable[..., object]) -> None:
 @overload
 def jit(function: Callable[P, R], /) -> CompiledFunction[P, R]: ...
 @overload
-def jit(*, inline: bool = False) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
-def jit(function: Any = None, /, *, inline: bool = False) -> Any:
+def jit(
+    *, inline: bool = False, cache: bool = False
+) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
+def jit(function: Any = None, /, *, inline: bool = False, cache: bool = False) -> Any:
     """Compile a function of typed Python to machine code, when it is first called.
 
-    `inline`: its body takes the place of each call from another compiled function.  What is supported:
-    docs/reference/typed-python.md.
+    `inline`: its body takes the place of each call from another compiled function.  `cache`: its machine code, and
+    that of what it calls, is kept on disk for later processes.  What is supported: docs/reference/typed-python.md.
     """
 
     def compiled(function: Any) -> CompiledFunction[Any, Any]:
         if not isinstance(function, FunctionType):
             raise TypeError(f"interlock.jit compiles functions, not {type(function).__name__}")
-        return CompiledFunction(function, is_inlined=inline)
+        return CompiledFunction(function, is_inlined=inline, is_cached=cache)
 
     return compiled if function is None else compiled(function)
 
