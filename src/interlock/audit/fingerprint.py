@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from interlock.audit import sources
+from interlock.audit.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,13 +19,14 @@ VERSION: Final = "interlock/v1"  # SARIF's name for how they are made
 def fingerprints(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
     """Each finding with its fingerprint; findings that look alike in one file are told apart by their order."""
     seen: Counter[bytes] = Counter()
+    sources = Sources()
     for finding in findings:
-        key = _key(finding)
+        key = _key(finding, sources)
         seen[key] += 1
         yield finding, hashlib.sha256(key + str(seen[key]).encode()).hexdigest()[:32]
 
 
-def _key(finding: Finding) -> bytes:
+def _key(finding: Finding, sources: Sources) -> bytes:
     place = finding.place
     # A binary has no lines; its offsets and addresses change with each build, its sections and what is said of them do not.
     text = (

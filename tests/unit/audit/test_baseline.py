@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interlock import limits
-from interlock.audit import atomic, baseline, sources
+from interlock.audit import atomic, baseline
 from interlock.audit.finding import Finding, Match, Origin, Place, Severity
 from interlock.audit.fingerprint import fingerprints
+from interlock.audit.sources import Sources
 from interlock.errors import AuditSetupError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ def _finding(
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    sources.lines.cache_clear()
     path = tmp_path / "a.c"
     path.write_text("first\n  call();\nother();\n  call();\n", "utf-8")
     return path
@@ -35,7 +35,6 @@ def test_finding_is_known_after_its_line_has_moved_and_been_indented(source: Pat
     file = source.with_name("baseline.json")
     baseline.write(file, [_finding(source, 2)])
     source.write_text("new\nnew\n\tcall();\n", "utf-8")
-    sources.lines.cache_clear()
 
     new, old, gone = baseline.read(file).split([_finding(source, 3)])
 
@@ -123,16 +122,33 @@ def test_lines_of_a_file_at_the_limit_and_one_past_it(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "AUDIT_SHOWN_BYTES_MAX", source.stat().st_size)
-    assert sources.line(str(source), 2) == "  call();"
-    sources.lines.cache_clear()
+    assert Sources().line(str(source), 2) == "  call();"
     monkeypatch.setattr(limits, "AUDIT_SHOWN_BYTES_MAX", source.stat().st_size - 1)
 
-    assert sources.line(str(source), 2) == ""
+    assert Sources().line(str(source), 2) == ""
+
+
+def test_files_that_are_held_at_the_limit_and_one_past_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_SHOWN_FILES_MAX", 2)
+    sources = Sources()
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(b"old")
+    for path in paths[:2]:
+        sources.line(str(path), 1)
+    for path in paths:
+        path.write_bytes(b"new")
+
+    assert sources.line(str(paths[0]), 1) == "old"  # the first two are held
+    assert sources.line(str(paths[2]), 1) == "new"  # the third takes the place of the second
+    assert sources.line(str(paths[1]), 1) == "new"
 
 
 @pytest.mark.parametrize("name", ["gone.c", "nul\0.c", "."])
 def test_file_that_cannot_be_read_has_no_lines(tmp_path: Path, name: str) -> None:
-    assert sources.lines(f"{tmp_path}/{name}") == ()
+    assert Sources().lines(f"{tmp_path}/{name}") == ()
 
 
 def test_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
