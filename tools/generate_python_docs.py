@@ -92,7 +92,7 @@ def _raw_functions() -> str:
 def _mathematics() -> str:
     head = (
         "Compiled from typed Python (`src/interlock/typed_python/mathlib.py`), so that results are the same everywhere.\n"
-        "The error is below one unit in the last place, and none for `fmod`, `%` and `//`; exceptions are those of Python's `math`.\n\n"
+        "The error is below one unit in the last place, and none for `fmod`, `%`, `//` and those that give an integer or a bool; `degrees` and `radians` are one multiplication, as in CPython; exceptions are those of Python's `math`.\n\n"
     )
     rows = [
         (f"`math.{each.name}`", (each.function.__doc__ or "").removesuffix("."))

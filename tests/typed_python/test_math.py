@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import interlock
-from interlock.types import f64  # noqa: TC001  (compiled functions look for it)
+from interlock.types import f64, i64
 from tests.typed_python.programs import comparable, outcome
 
 if TYPE_CHECKING:
@@ -128,3 +128,52 @@ def test_remainders_are_python_s_exactly(x: float, y: float) -> None:
     ):
         assert outcome(compiled, (x, y)) == outcome(exact, (x, y))
         assert outcome(compiled.python, (x, y)) == outcome(exact, (x, y))
+
+
+@interlock.jit
+def kind_of(x: f64) -> i64:
+    return i64(math.isnan(x)) + 2 * i64(math.isinf(x)) + 4 * i64(math.isfinite(x))
+
+
+@interlock.jit
+def floor(x: f64) -> i64:
+    return math.floor(x)
+
+
+@interlock.jit
+def ceil(x: f64) -> i64:
+    return math.ceil(x)
+
+
+@interlock.jit
+def trunc(x: f64) -> i64:
+    return math.trunc(x)
+
+
+@interlock.jit
+def degrees(x: f64) -> f64:
+    return math.degrees(x)
+
+
+@interlock.jit
+def radians(x: f64) -> f64:
+    return math.radians(x)
+
+
+@pytest.mark.parametrize("compiled", [kind_of, floor, ceil, trunc, degrees, radians])
+@given(FLOATS | st.floats(-1e19, 1e19))
+@example(math.nan)
+@example(math.inf)
+@example(-0.5)
+@example(9223372036854774784.0)
+@example(-9223372036854775808.0)
+@example(9223372036854775808.0)
+def test_exact_functions_are_python_s_exactly(
+    compiled: Callable[[float], object], x: float
+) -> None:
+    wanted = outcome(compiled.__wrapped__, (x,))  # type: ignore[attr-defined]  # the function itself
+    if isinstance(wanted[1], tuple) and not -(2**63) <= wanted[1][1] < 2**63:
+        wanted = "raises", "OverflowError"
+
+    assert outcome(compiled, (x,)) == wanted
+    assert outcome(compiled.python, (x,)) == wanted  # type: ignore[attr-defined]  # a compiled function

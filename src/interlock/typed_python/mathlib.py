@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from interlock.intrinsics import bitcast, copysign, fabs, floor, nearest
+from interlock import intrinsics
+from interlock.intrinsics import bitcast, copysign, fabs, nearest
 from interlock.typed_python.source import Definition
 
 if TYPE_CHECKING:
@@ -207,6 +208,46 @@ def fmod(x: float, y: float) -> float:
     return copysign(bitcast(float, a), x)
 
 
+def isnan(x: float) -> bool:
+    """Whether it is no number."""
+    return x != x  # noqa: PLR0124  (NaN)
+
+
+def isinf(x: float) -> bool:
+    """Whether it is one of the two infinities."""
+    return fabs(x) == math.inf
+
+
+def isfinite(x: float) -> bool:
+    """Whether it is neither an infinity nor NaN."""
+    return x - x == 0
+
+
+def floor(x: float) -> int:
+    """The largest integer that is not above, an i64; `OverflowError` if that does not hold it, `ValueError` for NaN."""
+    return int(intrinsics.floor(x))
+
+
+def ceil(x: float) -> int:
+    """The smallest integer that is not below, an i64; `OverflowError` if that does not hold it, `ValueError` for NaN."""
+    return int(intrinsics.ceil(x))
+
+
+def trunc(x: float) -> int:
+    """The whole part, an i64; `OverflowError` if that does not hold it, `ValueError` for NaN."""
+    return int(x)
+
+
+def degrees(x: float) -> float:
+    """An angle in degrees, of one in radians."""
+    return x * 57.29577951308232
+
+
+def radians(x: float) -> float:
+    """An angle in radians, of one in degrees."""
+    return x * 0.017453292519943295
+
+
 def mod(x: float, y: float) -> float:
     """Python's `%`: the remainder with the sign of y."""
     if y == 0:
@@ -231,7 +272,7 @@ def floordiv(x: float, y: float) -> float:
         quotient -= 1.0
     if quotient == 0:
         return copysign(0.0, x / y)
-    whole = floor(quotient)
+    whole = intrinsics.floor(quotient)
     return whole + 1.0 if quotient - whole > 0.5 else whole
 
 
@@ -239,7 +280,10 @@ def _definitions(*functions: Callable[..., Any]) -> dict[str, Definition]:
     return {each.__name__: Definition(function=each) for each in functions}
 
 
-_PUBLIC: Final = _definitions(exp, log, sin, cos, fmod)
+_PUBLIC: Final = _definitions(
+    *(exp, log, sin, cos, fmod),
+    *(isnan, isinf, isfinite, floor, ceil, trunc, degrees, radians),
+)
 _PRIVATE: Final = _definitions(_scaled, _sine, _sine_part, _cosine_part)
 _OPERATORS: Final = _definitions(mod, floordiv)
 

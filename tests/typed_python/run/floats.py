@@ -181,3 +181,27 @@ def default_types(n: i64) -> f64:
 
 
 # default_types(4) == 3.0
+
+
+@jit
+def whole(a: f64) -> i64:
+    return math.floor(a) * 100 + math.ceil(a) * 10 + math.trunc(a)
+
+
+# whole(2.5) == 232
+# whole(-2.5) == -322
+# whole(math.nan) raises ValueError
+# whole(math.inf) raises OverflowError
+# whole(1e19) raises OverflowError
+
+
+@jit
+def turned(a: f64) -> f64:
+    if math.isnan(a) or math.isinf(a) or not math.isfinite(a):
+        return -1.0
+    return math.degrees(math.radians(a) * 2)
+
+
+# turned(math.nan) == -1.0
+# turned(-math.inf) == -1.0
+# turned(90) == 180.0
