@@ -40,6 +40,24 @@ class WasmUnlinkableError(SourceError):
     """An import is missing or has another type (WebAssembly core, chapter Execution, section Instantiation)."""
 
 
+class JsSyntaxError(SourceError):
+    """A JavaScript program is no Script or Module, or breaks an early error's rule (ECMA-262)."""
+
+    def __init__(self, message: str, *, span: Span, text: str) -> None:
+        super().__init__(message, span=span)
+        self.text = text
+
+    def __str__(self) -> str:
+        """Place, line, range and message, as V8 shows them."""
+        span = self.span
+        if span is None:
+            return f"SyntaxError: {self.message}"
+        width = max(1, min(span.end - span.start, len(self.text) - span.column))
+        place = f"{span.file or '<script>'}:{span.line}"
+        marks = " " * span.column + "^" * width
+        return f"{place}\n{self.text}\n{marks}\nSyntaxError: {self.message}"
+
+
 class PythonSubsetError(SourceError):
     """A function is not typed Python: all that is wrong with it, each with its place and what to write instead."""
 
