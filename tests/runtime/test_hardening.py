@@ -39,6 +39,18 @@ def _run(script: str) -> str:
     return _execute(PRELUDE + script)
 
 
+def test_an_engine_with_a_cache_that_is_open_goes_on_compiling() -> None:
+    out = _execute("""
+import interlock
+engine = interlock.Engine(interlock.Config(cache=True))
+interlock.harden_process()
+instance = engine.instantiate(engine.compile_wat('(module (func (export "f") (result i32) i32.const 7))'))
+print(instance.exports.f())
+""")
+
+    assert out == "7\n"
+
+
 def test_engines_that_are_open_go_on_compiling_publishing_and_trapping() -> None:
     out = _run("""
 instance = engine.instantiate(engine.compile_wat('''(module (memory 1 2)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 
 from interlock import core
+from interlock.errors import CompileError
 
 # What Interlock imports on first use, and with it extension modules: afterwards they could not be loaded.
 _USED_LATER = (
@@ -22,10 +24,11 @@ def harden_process() -> None:
 
     What stops working, with EPERM: loading shared libraries (so import extension modules before), starting programs,
     `mmap` and `mprotect` with `PROT_EXEC` (other JITs), debuggers, `memfd_create`, io_uring.  docs/reference/harden.md has
-    the whole list.  An `Engine` starts its compiler process when it is made: make it before.  Raises `CodeMemoryError`
-    where the kernel refuses.  Idempotent.
+    the whole list.  Compiler processes of open engines run by then: make engines before.  Raises `CodeMemoryError` where the
+    kernel refuses.  Idempotent.
     """
     _load_used_later()
+    _start_compilers()
     core.open_region()
     core.harden()
 
@@ -34,3 +37,13 @@ def _load_used_later() -> None:
     for name in _USED_LATER:
         importlib.import_module(f"interlock.{name}")
     importlib.import_module("encodings.idna")  # of every host name; it has an extension module
+
+
+def _start_compilers() -> None:
+    """Those of engines with a cache have not been needed yet; one that does not start says so when it is."""
+    from interlock.runtime import engine as engines
+
+    for engine in list(engines._engines):
+        if not engine.is_closed:
+            with contextlib.suppress(CompileError):
+                engine._compiler.prestart()
