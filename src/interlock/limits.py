@@ -58,6 +58,9 @@ PYTHON_FUNCTIONS_MAX: Final = 10_000  # of one program
 CACHE_BYTES_MAX: Final = 256 << 20
 CACHE_ENTRY_BYTES_MAX: Final = 16 << 20
 
+# JavaScript.
+JS_BIGINT_DIGITS_MAX: Final = 100_000  # of one decimal literal
+
 # WASI preview 1.
 WASI_DESCRIPTORS_MAX: Final = 1024
 WASI_IOVECS_MAX: Final = 1024

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from interlock.errors import JsSyntaxError
+from interlock import limits
+from interlock.errors import JsSyntaxError, LimitExceededError
 from interlock.javascript.lexer import Lexer
 
 PATH = Path(__file__).parent / "tokens.txt"
@@ -93,3 +94,30 @@ def test_a_large_source_is_read_in_one_pass() -> None:
     assert len(_tokens("x-->0;" * 50_000)) == 5 * 50_000 + 1
     with pytest.raises(JsSyntaxError, match="Invalid or unexpected token"):
         _tokens("/*" + "*a" * 200_000)
+
+
+@pytest.mark.parametrize(
+    "digits", ["0x1" + "0" * 300, "0x" + "f" * 256, "0" + "7" * 400, "9" * 400]
+)
+def test_numbers_past_the_largest_are_infinite(digits: str) -> None:
+    assert _tokens(digits)[0].startswith("num inf")
+
+
+def test_long_bigints() -> None:
+    digits = "123456789" * 1000
+    lexer = Lexer(digits + "n", "case.js", is_module=False)
+    lexer.next()
+    value = lexer.value
+    assert isinstance(value, int)
+    assert value % 10**18 == 123456789123456789
+    assert value // 10 ** (len(digits) - 9) == 123456789
+
+    at_limit = "1" * limits.JS_BIGINT_DIGITS_MAX
+    assert Lexer(at_limit + "n", "case.js", is_module=False).next() is None
+    with pytest.raises(LimitExceededError, match="100001 passes the limit JS_BIGINT_DIGITS_MAX"):
+        Lexer(at_limit + "1n", "case.js", is_module=False).next()
+
+
+@pytest.mark.parametrize("form", ["'{}'", "/{}/", "`{}`", "/*{}*/", "{}"])
+def test_tokens_of_a_million_characters(form: str) -> None:
+    assert _tokens(form.format("\\u0061" * 200_000))[-1] == "eof"

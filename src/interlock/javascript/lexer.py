@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final, NoReturn
 
-from interlock.errors import JsSyntaxError
+from interlock import limits
+from interlock.errors import JsSyntaxError, LimitExceededError
 from interlock.source import Span
 
 _LINE: Final = "\n\r\u2028\u2029"
@@ -110,6 +111,13 @@ def code_point(code: str) -> str | None:
     )
 
 
+def _to_number(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
 def join_surrogates(text: str) -> str:
     """A JavaScript string is UTF-16: two escapes that are a surrogate pair are one character here."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
@@ -134,12 +142,14 @@ class Lexer:
 
     def fail(self, message: str, start: int, end: int | None = None) -> NoReturn:
         """Raise the error for a range, or for one character."""
-        lines = [0, *(each.end() for each in _LINES.finditer(self.source, 0, start))]
-        text = _REST_OF_LINE.match(self.source, lines[-1])[0]  # type: ignore[index]  # always matches
-        end = start + 1 if end is None else end
-        column = start - lines[-1]
-        span = Span(start=start, end=end, line=len(lines), column=column, file=self.file)
+        span = self._span(start, start + 1 if end is None else end)
+        text = _REST_OF_LINE.match(self.source, start - span.column)[0]  # type: ignore[index]  # always matches
         raise JsSyntaxError(message, span=span, text=text)
+
+    def _span(self, start: int, end: int) -> Span:
+        lines = [0, *(each.end() for each in _LINES.finditer(self.source, 0, start))]
+        column = start - lines[-1]
+        return Span(start=start, end=end, line=len(lines), column=column, file=self.file)
 
     def next(self) -> None:
         """Go to the next token."""
@@ -230,16 +240,32 @@ class Lexer:
                 if is_octal
                 else "Decimals with leading zeros are not allowed in strict mode."
             )
-            self.value = float(int(text, 8)) if is_octal else float(text)
+            self.value = _to_number(int(text, 8)) if is_octal else float(text)
             return
         plain = text.replace("_", "")
         if plain[-1] == "n":
-            self.value = int(plain[:-1], 0)
+            self.value = self._big_int(plain[:-1])
         elif plain[:2].lower() in {"0x", "0o", "0b"}:
-            number = int(plain, 0)
-            self.value = float(number) if number.bit_length() <= 1024 else float("inf")
+            self.value = _to_number(int(plain, 0))
         else:
             self.value = float(plain)
+
+    def _big_int(self, digits: str) -> int:
+        if not digits.isdigit():
+            return int(digits, 0)
+        if len(digits) > limits.JS_BIGINT_DIGITS_MAX:
+            raise LimitExceededError(
+                limit="JS_BIGINT_DIGITS_MAX",
+                value=len(digits),
+                maximum=limits.JS_BIGINT_DIGITS_MAX,
+                span=self._span(self.start, self.end),
+            )
+        # Piece by piece: Python refuses longer ones, from 640 digits if the host wants so.
+        value = 0
+        for at in range(0, len(digits), 600):
+            piece = digits[at : at + 600]
+            value = value * 10 ** len(piece) + int(piece)
+        return value
 
     def _misplaced_separator(self, text: str) -> NoReturn:
         if text[0] == "0" and text.isdigit():
