@@ -35,6 +35,7 @@ _TOKEN: Final = re.compile(
 _REGEX: Final = re.compile(
     rf"/((?:[^/\\\[{_LINE}]|\\[^{_LINE}]|\[(?:[^\]\\{_LINE}]|\\[^{_LINE}])*+\])++)/"
 )
+_REGEX_FLAGS: Final = frozenset("dgimsuvy")
 _TEMPLATE: Final = re.compile(r"((?:[^`\\$]|\\[\s\S]|\$(?!\{))*+)(`|\$\{)")
 _ESCAPE: Final = re.compile(
     r"\\(?:(?P<hex>x[0-9a-fA-F]{2})|u(?:(?P<four>[0-9a-fA-F]{4})|\{(?P<code>[0-9a-fA-F]+)\})"
@@ -320,10 +321,12 @@ class Lexer:
         end = match.end()
         while end < len(self.source) and is_id_part(self.source[end]):
             end += 1
-        if self.source[end : end + 1] == "\\":
+        flags = self.source[match.end() : end]
+        is_valid = set(flags) <= _REGEX_FLAGS and len(set(flags)) == len(flags)
+        if not is_valid or {"u", "v"} <= set(flags) or self.source[end : end + 1] == "\\":
             self.fail("Invalid regular expression flags", self.start, end)
         self.kind, self.end = "regex", end
-        return match[1], self.source[match.end() : end]
+        return match[1], flags
 
     def template_part(self, at: int, *, is_tagged: bool) -> tuple[str | None, str, bool, int]:
         """From after a backquote or brace: cooked and raw text, whether it is the last part, and where the next begins."""
