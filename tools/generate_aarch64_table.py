@@ -1,4 +1,4 @@
-"""Turns core/tables/aarch64.instrs into core/tables/aarch64_table.h, the code validator's decision tree.
+"""Turns core/tables/aarch64.instrs into core/generated/aarch64.h, the code validator's decision tree.
 
 Run it without arguments after an edit of the data file; a test compares the committed header byte for byte.
 """
@@ -298,7 +298,7 @@ def _array(declaration: str, items: list[int] | list[str], width: int = 24) -> l
 def main() -> int:
     """Writes the header."""
     text = (TABLES / "aarch64.instrs").read_text(encoding="ascii")
-    (TABLES / "aarch64_table.h").write_text(render(parse(text)), encoding="ascii")
+    (TABLES.parent / "generated" / "aarch64.h").write_text(render(parse(text)), encoding="ascii")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Turns core/tables/x86_64.instrs into core/tables/x86_64_table.h, the code validator's decoding table.
+"""Turns core/tables/x86_64.instrs into core/generated/x86_64.h, the code validator's decoding table.
 
 Run it without arguments after an edit of the data file; a test compares the committed header byte for byte.
 """
@@ -403,7 +403,9 @@ def _kind(byte: int) -> int:
 def main() -> int:
     """Writes the header."""
     text = (TABLES / "x86_64.instrs").read_text(encoding="ascii")
-    (TABLES / "x86_64_table.h").write_text(render(spread(parse(text))), encoding="ascii")
+    (TABLES.parent / "generated" / "x86_64.h").write_text(
+        render(spread(parse(text))), encoding="ascii"
+    )
     return 0
 
 

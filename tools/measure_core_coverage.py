@@ -9,7 +9,6 @@ The last line counts what runs in the application on both systems: on Linux writ
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import shutil
@@ -25,6 +24,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+
+from tools.build_wheels import load_core_build  # noqa: E402 - the repository is on the path now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,17 +63,6 @@ LINUX_TESTS = (
 )
 
 Flags = dict[str, bytes]  # by source file, one byte for each edge
-
-
-def load_build() -> ModuleType:
-    """core/build.py."""
-    spec = importlib.util.spec_from_file_location("core_build", ROOT / "core/build.py")
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError("core/build.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def compile_library(
@@ -239,7 +229,7 @@ def describe(flags: bytes | None) -> str:
 
 def main() -> None:
     """Measure both."""
-    build = load_build()
+    build = load_core_build()
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         report(measure_macos(build, Path(first)), measure_linux(build, Path(second)))
 

@@ -170,12 +170,12 @@ class MutationRun:
         changed = {mutant.path: mutant.text}
         name = Path(mutant.path).name
         if name in GENERATORS:
-            header = f"tables/{name.removesuffix('.instrs')}_table.h"
+            header = f"generated/{name.removesuffix('.instrs')}.h"
             changed[header] = header_of(name, mutant.text)
             if changed[header] == (CORE / header).read_text("ascii"):
                 return False
         for source in itertools.chain.from_iterable(
-            (CORE / part).rglob("*") for part in ("include", "src", "tables", "tests")
+            (CORE / part).rglob("*") for part in ("generated", "include", "src", "tables", "tests")
         ):
             if source.is_file():
                 target = folder / source.relative_to(CORE)

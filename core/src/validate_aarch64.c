@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "../tables/aarch64_table.h"
+#include "../generated/aarch64.h"
 #include "validate.h"
 
 enum { WORD_BYTES = 4, FP = 29, SP = 31 };

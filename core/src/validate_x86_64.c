@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "../tables/x86_64_table.h"
+#include "../generated/x86_64.h"
 #include "validate.h"
 
 enum { RSP = 4, RBP = 5, NO_REGISTER = 31, RIP = 30 };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import interlock
+from interlock.cli import mac_kit
+from interlock.kit import launcher
 
 if TYPE_CHECKING:
     from .conftest import Cli
@@ -30,6 +33,15 @@ def test_kit_lists_what_it_wrote(cli: Cli) -> None:
     assert done.out.splitlines() == [f"app/{name}" for name in KIT]
     assert done.err == "next: app/README.md, on a Mac with macOS 12 or later\n"
     assert all((cli.directory / "app" / name).is_file() for name in KIT)
+
+
+def test_architectures_to_choose_from_are_those_of_the_launchers() -> None:
+    """The command types them, so that its help need not import the kit."""
+    parser = argparse.ArgumentParser()
+    mac_kit.add_arguments(parser)
+    (action,) = (each for each in parser._actions if each.dest == "arch")
+
+    assert tuple(action.choices or ()) == launcher.ARCHITECTURES
 
 
 def test_kit_as_an_object(cli: Cli) -> None:

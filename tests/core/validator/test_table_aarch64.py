@@ -33,7 +33,7 @@ def lines(table: Any, core: Path) -> Any:
 
 
 def test_committed_header_is_what_the_generator_makes(table: Any, lines: Any, core: Path):
-    assert table.render(lines) == (core / "tables" / "aarch64_table.h").read_text("ascii")
+    assert table.render(lines) == (core / "generated" / "aarch64.h").read_text("ascii")
 
 
 def test_class_numbers_agree_with_the_header(table: Any, core: Path):
@@ -52,7 +52,7 @@ def _arrays(header: str) -> dict[str, list[int]]:
 
 def test_tree_agrees_with_the_lines(table: Any, lines: Any, core: Path):
     """Words of each line, and neighbours that differ from them in one bit, through the tree and line by line."""
-    arrays = _arrays((core / "tables" / "aarch64_table.h").read_text("ascii"))
+    arrays = _arrays((core / "generated" / "aarch64.h").read_text("ascii"))
     nodes, children = arrays["il_a64_nodes"], arrays["il_a64_children"]
     chance = random.Random(1)  # noqa: S311  (the same words in every run)
     for line in lines:
@@ -88,7 +88,7 @@ def test_nothing_is_written_by_an_accepted_line_without_saying_so(lines: Any):
 
 def test_rows_are_small(core: Path):
     """The tree stays in a first-level cache; that is what makes it fast."""
-    arrays = _arrays((core / "tables" / "aarch64_table.h").read_text("ascii"))
+    arrays = _arrays((core / "generated" / "aarch64.h").read_text("ascii"))
 
     assert 2 * len(arrays["il_a64_children"]) + 4 * len(arrays["il_a64_root"]) // 3 < 48 << 10
 
