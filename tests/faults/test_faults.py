@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import errno
+import os
 import platform
 import shutil
 import struct
@@ -245,6 +246,16 @@ def _fail_writer(programs: Programs, number: int, error: int) -> None:
     assert _STATE.unpack(state.read_bytes())[5] == 1, f"call {number} of the writer was not made"
 
 
+@pytest.fixture
+def one_cpu() -> Iterator[None]:
+    """What is started here stays on one CPU: a writer follows its application to another with one more call."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("one_cpu")
 def test_every_call_of_the_writer_fails_in_turn(programs: Programs) -> None:
     writer, state = _writer(programs, "none")
     _run(programs, writer, "first", whose="others")
@@ -259,6 +270,7 @@ def test_every_call_of_the_writer_fails_in_turn(programs: Programs) -> None:
     )
 
 
+@pytest.mark.usefixtures("one_cpu")
 def test_writer_dies_at_every_step(programs: Programs) -> None:
     writer, state = _writer(programs, "none")
     _run(programs, writer, "first", whose="others")
