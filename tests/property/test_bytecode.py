@@ -69,7 +69,11 @@ _IMMEDIATES: dict[Imm, st.SearchStrategy[object]] = {
     Imm.LOCAL: _small,
     Imm.MEMORY: st.just(0),
     Imm.MEMARG: st.builds(
-        MemArg, st.integers(0, 4), st.sampled_from([0, 200, 0xFFFFFFFF]), st.just(0)
+        MemArg,
+        st.integers(0, 4),
+        st.sampled_from([0, 200, 0xFFFFFFFF]),
+        st.just(0),
+        st.just(value=False),  # what no binary or text says
     ),
     Imm.VAL_TYPES: st.lists(st.sampled_from([I32, FUNCREF]), min_size=1, max_size=2).map(tuple),
     Imm.HEAP_TYPE: st.sampled_from([FUNCREF, EXTERNREF]),
