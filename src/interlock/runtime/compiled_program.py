@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from interlock.typed_python.layout import Type
 
 _UNREACHABLE: Final = 1
-# Traps of instructions that check for themselves.
+# Traps (core/include/interlock/traps.def) of instructions that check for themselves.
 _EXCEPTIONS: Final[dict[int, tuple[type[Exception], str]]] = {
     5: (IndexError, "an access outside the memory"),
     7: (TypeError, "this reference leads to no function"),

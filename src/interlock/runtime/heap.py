@@ -29,9 +29,8 @@ class Heap:
         self.memory = memory
         self.base_addr = core.read_u64(memory.address)
         self._end = _GRAIN_BYTES
-        self._limit = (
-            self.memory.size_bytes
-        )  # of what is ours: compiled functions grow the memory too
+        # Of what is ours: compiled functions grow the memory too.
+        self._limit = memory.size_bytes
         self._free: dict[int, list[int]] = {}
 
     def reserve(self, size_bytes: int) -> int:

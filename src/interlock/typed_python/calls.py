@@ -59,8 +59,7 @@ class CallChecker(PlaceChecker):
             callee = self.resolve(node.func)
         if isinstance(callee, Missing):
             return None
-        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            self.error(node, "arguments are passed by position", "write them one by one, in order")
+        if not self._is_positional(node):
             return None
         definition = self._definition(callee)
         if definition is not None:
@@ -279,8 +278,7 @@ class CallChecker(PlaceChecker):
         if not isinstance(kind, CallableType) or isinstance(function, Literal):
             self.error(node.func, f"{ast.unparse(node.func)} is a number, not a function")
             return None
-        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            self.error(node, "arguments are passed by position", "write them one by one, in order")
+        if not self._is_positional(node):
             return None
         if len(values) != len(kind.params):
             count = _count(len(kind.params), "argument")
@@ -312,6 +310,12 @@ class CallChecker(PlaceChecker):
         self.loads[node] = lambda: number
         kind = callable_type(params, signature.result)
         return tree.Reference(callee=signature, number=number, type=kind)
+
+    def _is_positional(self, node: ast.Call) -> bool:
+        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
+            self.error(node, "arguments are passed by position", "write them one by one, in order")
+            return False
+        return True
 
     def _arguments(self, node: ast.Call, count: int) -> list[Checked] | None:
         values = [self.expression(each) for each in node.args]

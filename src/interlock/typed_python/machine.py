@@ -9,6 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 from interlock import limits
+from interlock.typed_python import operations
 from interlock.typed_python.layout import ELEMENTS
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ class Machine:
         self, element: Element, scale: int, offset: int, value: Value, pointer: int, index: int = 0
     ) -> None:
         """Write a number, if the element holds it."""
-        if element.is_narrow and not element.minimum <= value <= element.maximum:
-            message = f"{element} does not hold {value}"
-            raise OverflowError(message)
+        operations.require_held(element, value)
         data = struct.pack("<" + _FORMATS.get(element.name, "I"), value)
         self.memory().write(self.address(scale, 0, pointer, index) + offset, data)
 

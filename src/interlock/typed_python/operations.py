@@ -117,13 +117,18 @@ def load(fields: tuple[str, ...], array: Any, *indices: int) -> Value:
     return found.item() if hasattr(found, "item") else found  # type: ignore[no-any-return]  # numpy's numbers as Python's
 
 
+def require_held(element: Element, value: Value) -> None:
+    """Raise `OverflowError` for a number that an element does not hold."""
+    if element.is_narrow and not element.minimum <= value <= element.maximum:
+        message = f"{element} does not hold {value}"
+        raise OverflowError(message)
+
+
 def store(
     element: Element, fields: tuple[str, ...], value: Value, array: Any, *indices: int
 ) -> None:
     """Write a number, if the element holds it."""
-    if element.is_narrow and not element.minimum <= value <= element.maximum:
-        message = f"{element} does not hold {value}"
-        raise OverflowError(message)
+    require_held(element, value)
     index: Any = indices[0] if len(indices) == 1 else indices
     for field in fields:
         array, index = array[index], field

@@ -181,7 +181,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """An instruction for the whole memory, or a cast: of `raw.OPERATIONS`."""
+    """An instruction for the whole memory, or a cast, which is none."""
 
     name: str
     operands: tuple[Expr, ...]
