@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 import subprocess
 import sys
 import traceback
@@ -159,6 +160,20 @@ def test_stages_are_text() -> None:
 def test_only_functions_are_compiled() -> None:
     with pytest.raises(TypeError, match="int"):
         interlock.jit(3)  # type: ignore[call-overload]  # that is the test
+    with pytest.raises(interlock.PythonSubsetError, match="source is not available"):
+        interlock.jit(_of_text("def f(a: int) -> int:\n    return a\n")).compile()
+
+
+@pytest.mark.parametrize(
+    "other", ["import sys;exec(sys.stdin.read())\n", "def g(a: int) -> int:\n    return a + 1\n"]
+)
+def test_the_text_of_another_program_is_no_source(
+    monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """As of `python -c` for what it executes, since Python 3.13."""
+    lines = other.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, "<string>", (len(other), None, lines, "<string>"))
+
     with pytest.raises(interlock.PythonSubsetError, match="source is not available"):
         interlock.jit(_of_text("def f(a: int) -> int:\n    return a\n")).compile()
 

@@ -8,13 +8,15 @@ import inspect
 import linecache
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from interlock.errors import PythonSubsetError
 from interlock.typed_python.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_NO_SOURCE: Final = "its source is not available: write it in a file or a notebook's cell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,20 +60,18 @@ class Definition:
 def parse(definition: Definition) -> ast.FunctionDef:
     """The function's syntax tree.  Raises `PythonSubsetError` where there is no source, or no plain function."""
     code = definition.function.__code__
+    if code.co_name == "<lambda>":
+        raise _refuse(definition, "a lambda is not supported: write a function with def")
     try:
         lines, first = inspect.getsourcelines(code)
-    except (OSError, TypeError):
-        raise _refuse(
-            definition, "its source is not available: write it in a file or a notebook's cell"
-        ) from None
-    text = textwrap.dedent("".join(lines))
-    try:
-        (found,) = ast.parse(text).body
-    except (SyntaxError, ValueError):
-        raise _refuse(definition, "a lambda is not supported: write a function with def") from None
+        (found,) = ast.parse(textwrap.dedent("".join(lines))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        raise _refuse(definition, _NO_SOURCE) from None
+    # What `exec` made may have the file name of another text: "<string>" is that of `python -c` since 3.13.
+    if getattr(found, "name", "") != code.co_name:
+        raise _refuse(definition, _NO_SOURCE)
     if not isinstance(found, ast.FunctionDef):
-        kind = "an async function" if isinstance(found, ast.AsyncFunctionDef) else "a lambda"
-        raise _refuse(definition, f"{kind} is not supported: write a function with def")
+        raise _refuse(definition, "an async function is not supported: write a function with def")
     ast.increment_lineno(found, first - 1)
     indent = len(lines[0]) - len(lines[0].lstrip())
     for node in ast.walk(found):
